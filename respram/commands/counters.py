@@ -1,7 +1,7 @@
 """Commands that count: INCR and its kin, INCRBYFLOAT, and INCREX with its bounds and window.
 
 A counter keeps the deadline it has. Results are written, never increments: a peer that sees a write
-twice must not count twice. With peers the engine keeps each node's share of an integer beside it (engine/pure/shares.py).
+twice must not count twice. With peers the engine keeps each node's share beside an integer (engine/pure/shares.py).
 """
 
 from dataclasses import dataclass

@@ -191,6 +191,7 @@ def _peers(node: Node, now_ms: int) -> Iterator[Family]:
         ("forwards_not_home", "Forwards refused for another view."),
         ("forwards_timed_out", "Forwards that were not done in time."),
         ("forwards_unknown", "Forwards whose outcome is not known."),
+        ("counters_merged", "Versions of counters that were joined, because two nodes had counted at once."),
         ("majority_decided", "Decisions that a majority accepted."),
         ("majority_short", "Decisions that were not begun without a majority."),
         ("majority_lost", "Decisions that ran and that no majority accepted in time."),

@@ -73,6 +73,7 @@ class World:
     policy: Policy = field(default_factory=Policy)
     make_engine: EngineMaker = engine_of
     memory_bytes_max: int = 0
+    counters: bool = True  # converge, unless a majority decides
     ids_key: int = IDS_KEY  # for nodes that boot from now on
     tracing: bool = False
     now_ms: int = 0
@@ -111,7 +112,8 @@ class World:
         self, place: int, boot: int, address: bytes, enclave: bytes, role: int, memory_bytes_max: int
     ) -> tuple[Engine, Replica]:
         number = (place + 1) << 16 | boot
-        engine = self.make_engine(place, settings(number, memory_bytes_max))
+        counters = self.counters and not self.policy.enclave_size
+        engine = self.make_engine(place, settings(number, memory_bytes_max)._replace(counters=counters))
         engine.track(self.ids_key)
         policy = replace(self.policy, ids_mark=mark_of(self.ids_key))
         core = Core(Member(number, enclave, address, role=role), policy, engine, Random(self.seed << 20 ^ number))

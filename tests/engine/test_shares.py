@@ -10,8 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from respram.engine.api import Engine, Settings
-from respram.engine.pure.shares import Counter, Share, Timed, counted, folded, join
-from respram.engine.pure.shares import pack_counter, unpack_counter
+from respram.engine.pure.shares import Counter, Share, Timed, counted, folded, join, pack_counter, unpack_counter
 from respram.engine.replication import Cut
 from respram.errors import PeerError
 from respram.integers import INT64_MAX, INT64_MIN
@@ -347,7 +346,7 @@ COMMANDS = [
 def test_whatever_happens_on_three_sides_they_become_equal_on_both_engines_alike(seed: int, sealed: bool) -> None:
     told = []
     for make in ENGINES.values():
-        rng, now = random.Random(seed), NOW  # noqa: S311
+        rng, now = random.Random(seed), NOW
         sides = tuple(Side(make, node, sealed) for node in (11, 22, 33))
         seen: list[object] = []
         for _ in range(150):
@@ -366,19 +365,27 @@ def test_whatever_happens_on_three_sides_they_become_equal_on_both_engines_alike
                     seen.append(side.run(*rng.choice(COMMANDS), at=now))
         for one, other in [*permutations(sides, 2)] * 4:  # all tell all what they hold
             other.engine.merge(one.engine.fetch(0, b"n", now), now)
-        held = [[(replace(record, seal=None, shares=b"", value=opened(record))) for record in side.records()]
-                for side in sides]
+        held = [
+            [(replace(record, seal=None, shares=b"", value=opened(record))) for record in side.records()]
+            for side in sides
+        ]
         assert held[0] == held[1] == held[2]
         assert len({side.engine.digest(WHOLE, now) for side in sides}) == 1
-        told.append((seen, held, [record.shares for record in sides[0].records()],
-                     [side.engine.counters()["counters_merged"] for side in sides]))
+        told.append(
+            (
+                seen,
+                held,
+                [record.shares for record in sides[0].records()],
+                [side.engine.counters()["counters_merged"] for side in sides],
+            )
+        )
     assert all(one == told[0] for one in told)
 
 
 def test_sides_that_count_alone_lose_nothing_whatever_the_order_of_what_they_hear(pair: Pair) -> None:
-    """The sum of all counts, for many orders, with losses and repetitions, and three nodes of which one only listens."""
+    """The sum of all counts, where some of what is told is lost."""
     one, other = pair
-    rng = random.Random(5)  # noqa: S311
+    rng = random.Random(5)
     total, now = 0, NOW
     for _ in range(300):
         now += 1

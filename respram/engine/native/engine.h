@@ -38,9 +38,8 @@ typedef struct Settings {
     uint64_t secret[2];
     uint64_t seed; /* of the draws */
     int64_t default_ttl_ms, max_ttl_ms, clock_offset_ms_max;
-    uint64_t memory_bytes_max, bulk_bytes_max, args_max, inline_bytes_max, query_bytes_max;
+    uint64_t memory_bytes_max, bulk_bytes_max, args_max, inline_bytes_max, query_bytes_max, outbox_bytes_max;
     int64_t feed_commands_max, feed_reply_bytes_max;
-    uint64_t outbox_bytes_max;
     bool counters;
 } Settings;
 
@@ -282,7 +281,6 @@ bool keyspace_put(Engine *engine, int db, uint64_t hash, Span key, const Content
                   bool implicit, int64_t now_ms, uint8_t note);
 bool keyspace_again(Engine *engine, const Record *record, int64_t deadline_ms, bool implicit, int64_t now_ms,
     uint8_t note);
-uint64_t keyspace_next_clock(const Engine *engine, const Record *replaced, uint32_t stub, int64_t now_ms);
 bool keyspace_cover(Engine *engine, Record *head, int64_t until_ms, int64_t now_ms);
 void keyspace_end(Engine *engine, Record *record, int64_t now_ms);
 void keyspace_wipe(Engine *engine, Record *record, int64_t now_ms);
@@ -328,7 +326,6 @@ bool seal_is_used(const Engine *engine, uint32_t key);
 bool seal_value(Engine *engine, Span value, Content *content);
 void seal_done(Engine *engine, const Content *content, bool stored);
 bool seal_open(Engine *engine, const Record *record, uint8_t *out);
-bool seal_open_bytes(Engine *engine, const Seal *seal, uint32_t position, Span value, uint8_t *out);
 void seal_reply(Engine *engine, const Record *record, size_t offset);
 void seal_unnote(Engine *engine, size_t offset);
 bool seal_flush(Engine *engine);

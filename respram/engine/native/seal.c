@@ -26,7 +26,7 @@
  * sealer, the high half) is interned with the node number of its stamp, see nodes.c: so sealing takes four bytes of a
  * record. A position only grows, whichever key is in force: see `refill`.
  */
-#include "engine.h"
+#include "shares.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,8 +1,8 @@
 /* Counters that several nodes count at once, and how two versions of one merge. The twin of pure/shares.py, which
  * says what shares and epochs are.
  *
- * Behind the digits lie, sealed with them: u64 epoch's clock | u64 epoch's node | i64 base | u64 clock of the deadline |
- * {u64 node | u64 clock | i64 sum} for each share, by node.
+ * Behind the digits lie, sealed with them: u64 epoch's clock | u64 epoch's node | i64 base | u64 clock of the
+ * deadline | {u64 node | u64 clock | i64 sum} for each share, by node.
  */
 #include "hot.h"
 #include "shares.h"

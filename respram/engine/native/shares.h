@@ -14,6 +14,9 @@ typedef struct Version {
     bool counted, implicit;
 } Version;
 
+uint64_t keyspace_next_clock(const Engine *engine, const Record *replaced, uint32_t stub, int64_t now_ms);
+bool seal_open_bytes(Engine *engine, const Seal *seal, uint32_t position, Span value, uint8_t *out);
+
 enum { MET_NOT, MET, MET_NO_ROOM };
 
 bool counters_converge(const Engine *engine);

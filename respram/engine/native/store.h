@@ -101,7 +101,7 @@ enum { RECORD_COUNTED = 128 }; /* the same bit of a value: a counter, with its s
 #define COUNTER_HEAD_BYTES 32
 #define SHARE_BYTES 24
 #define SHARES_MAX 64 /* of one counter: see record.py */
-#define COUNTER_DIGITS_MAX 20 /* of a counter, with its sign: fewer than SHARE_BYTES, so that the whole length tells them */
+#define COUNTER_DIGITS_MAX 20 /* with a sign: fewer than SHARE_BYTES, so that the whole length tells them */
 
 static inline size_t counter_digits(size_t bytes) {
     return (bytes - COUNTER_HEAD_BYTES) % SHARE_BYTES;

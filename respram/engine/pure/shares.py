@@ -102,7 +102,8 @@ def unpack_counter(digits: bytes, shares: bytes, stamp: Stamp) -> Counter | None
         return None
     if shares:
         clock, node, base, timed = COUNTER.unpack_from(shares)
-        counter = Counter((clock, node), base, timed, tuple(map(Share._make, SHARE.iter_unpack(shares[COUNTER.size :]))))
+        those = tuple(map(Share._make, SHARE.iter_unpack(shares[COUNTER.size :])))
+        counter = Counter((clock, node), base, timed, those)
         if _is_plausible(counter, number, stamp):
             return counter
     return Counter(stamp, number, stamp[0], ())
