@@ -15,6 +15,7 @@ having seen it. Stubs and collections are merged by stamp alone. docs/decisions/
 """
 
 from functools import partial
+from itertools import pairwise
 from typing import NamedTuple
 
 from respram.engine.pure.keyspace import Keyspace
@@ -117,7 +118,7 @@ def _is_plausible(counter: Counter, number: int, stamp: Stamp) -> bool:
         and counter.epoch <= stamp
         and counter.timed <= stamp[0]
         and all(share.clock <= stamp[0] for share in counter.shares)
-        and all(one < other for one, other in zip(nodes, nodes[1:], strict=False))
+        and all(one < other for one, other in pairwise(nodes))
     )
 
 
