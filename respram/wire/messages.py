@@ -11,7 +11,7 @@ ACK, and are sent again when they are not.
 from dataclasses import dataclass, field
 from typing import Annotated, ClassVar
 
-VERSION = 5
+VERSION = 6
 
 U8 = Annotated[int, (1 << 8) - 1]
 U16 = Annotated[int, (1 << 16) - 1]

@@ -414,8 +414,7 @@ bool keyspace_store(Engine *engine, int db, uint64_t hash, Span key, Span value,
     return stored;
 }
 
-/* The same value again under a new deadline. It takes the way of every other write, out of the record
- * and back in, but as it lies: its seal tells where it was made, whatever stamp it bears. */
+/* The same value under a new deadline, written as it lies: its seal tells where it was made, whatever its stamp. */
 bool keyspace_retime(Engine *engine, int db, uint64_t hash, Span key, int64_t deadline_ms, bool implicit,
                      int64_t now_ms, uint8_t note, bool *found) {
     Record *record = keyspace_row(engine, db, hash, key, now_ms);
