@@ -10,7 +10,7 @@ from tests.engine.conftest import ENGINES
 
 from .enclave import Member, enclave, until, until_ready
 from .test_homes_change import all_settled
-from .test_partition import wired
+from .wires import wired
 
 KEYS = 3
 COUNTS = 40  # of each client, before and while there is trouble
