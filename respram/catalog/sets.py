@@ -24,7 +24,7 @@ sdiff -2 readonly set 1.0.0 set 1/-1/1
   keys 1 range -1 1 0 RO,access
   args key:key*#0
 sdiffstore -3 write,denyoom set 1.0.0 set 1/-1/1
-  shape decides
+  shape decides,asks hot 18
   is Subtract multiple sets and store the resulting set in a key
   costs O(N) where N is the total number of elements in all given sets.
   keys 1 range 0 1 0 OW,update
@@ -44,7 +44,7 @@ sintercard -3 readonly,movablekeys set 7.0.0 set -
   keys 1 keynum 0 1 1 RO,access
   args numkeys:integer key:key*#0 limit:integer=LIMIT?
 sinterstore -3 write,denyoom set 1.0.0 set 1/-1/1
-  shape decides
+  shape decides,asks hot 18
   is Intersect multiple sets and store the resulting set in a key
   costs O(N*M) worst case where N is the cardinality of the smallest set and M is the number of sets.
   keys 1 range 0 1 0 RW,update
@@ -115,7 +115,7 @@ sunion -2 readonly set 1.0.0 set 1/-1/1
   keys 1 range -1 1 0 RO,access
   args key:key*#0
 sunionstore -3 write,denyoom set 1.0.0 set 1/-1/1
-  shape decides
+  shape decides,asks hot 18
   is Add multiple sets and store the resulting set in a key
   costs O(N) where N is the total number of elements in all given sets.
   keys 1 range 0 1 0 OW,update

@@ -124,9 +124,8 @@ def test_a_fast_path_keeps_to_what_is_beside_it(engine: str, case: str) -> None:
                 told = one.pushed()
                 assert told == other.pushed(), (seed, lines[-5:])
                 pushed += bool(told)
-        if not refused:
-            for look in LOOKS:
-                assert fast[0](*look) == slow[0](*look), (seed, look)
+        for look in LOOKS:
+            assert fast[0](*look) == slow[0](*look), (seed, look)
     assert answered > ROUNDS * STEPS // 10
     assert bool(pushed) == (case in ("events", "ends", "tracking", "broadcast", "tracking-multi"))
-    assert bool(refused) == (case in ("patterns", "commands")), (refused, case)
+    assert refused or case not in ("patterns", "commands")

@@ -74,6 +74,8 @@ SETS: tuple[Make, ...] = (
     lambda rng: (rng.choice((b"SINTER", b"SUNION", b"SDIFF")), *(rng.choice(KEYS[2:4] * 6 + KEYS) for _ in names(rng))),
     lambda rng: (b"SINTERCARD", rng.choice((b"2", b"2", b"1", b"0", b"x")), rng.choice(KEYS[2:4]),
                  rng.choice(KEYS[2:5]), *word(rng, b"LIMIT 1", b"limit 0", b"LIMIT -1", b"LIMIT")),
+    lambda rng: (rng.choice((b"SINTERSTORE", b"SUNIONSTORE", b"SDIFFSTORE")), rng.choice(KEYS[2:5] * 3 + KEYS),
+                 *(rng.choice(KEYS[2:4] * 6 + KEYS) for _ in names(rng))),
     lambda rng: (b"SMOVE", rng.choice(KEYS[2:5]), rng.choice(KEYS[2:4]), rng.choice(NAMES)),
     lambda rng: (rng.choice((b"HSCAN", b"SSCAN", b"ZSCAN")), rng.choice(KEYS[:6]),
                  rng.choice((b"0", b"0", b"2", b"5", b"-1", b"x")),

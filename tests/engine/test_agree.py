@@ -117,6 +117,8 @@ likely = st.one_of(
     st.tuples(st.sampled_from([b"SINTER", b"SDIFF"]), heap),
     st.tuples(st.just(b"SINTERCARD"), count, heap, heap, st.just(b"LIMIT"), number),
     st.tuples(st.just(b"SMOVE"), heap, heap, member),
+    st.tuples(st.sampled_from([b"SINTERSTORE", b"SUNIONSTORE", b"SDIFFSTORE"]), heap, heap, heap),
+    st.tuples(st.sampled_from([b"SUNIONSTORE", b"SDIFFSTORE"]), key, heap),
     st.tuples(st.just(b"HGETDEL"), heap, st.just(b"FIELDS"), count, member),
     st.tuples(st.just(b"HGETDEL"), heap, st.just(b"FIELDS"), st.just(b"2"), member, member),
     st.tuples(st.just(b"ZADD"), heap, st.sampled_from([b"NX", b"xx", b"Gt", b"LT", b"CH"]), st.just(b"incr"), score,

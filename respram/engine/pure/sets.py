@@ -122,6 +122,42 @@ def sdiff(keyspace: Keyspace, session: Session, argv: list[bytes], now_ms: int) 
     return _tell_sets(keyspace, session, argv, IN_NONE, now_ms)
 
 
+def _store_sets(keyspace: Keyspace, session: Session, argv: list[bytes], rule: int, event: bytes, now_ms: int) -> Reply:
+    """SINTERSTORE and its kin. A result of nothing would remove the key: that is for `dispatch`."""
+    heads = None if keyspace.full() or len(argv) < 3 else _heads(keyspace, session, argv[2:], now_ms)
+    chosen = None if heads is None else _choose(keyspace, heads, rule, None, now_ms)
+    if heads is None or chosen is None:
+        return None
+    target, names = argv[1], chosen.names
+    if len(target) + sum(FRAME_BYTES + len(name) for name in names) > HOT_BYTES_MAX:
+        return None
+    if any(NAME_LENGTH.size + len(target) + len(name) > keyspace.settings.bulk_bytes_max for name in names):
+        return None
+    if not names and keyspace.row(session.db, target, now_ms) is not None:
+        return None
+    _count(keyspace, heads, chosen)
+    if names:
+        keyspace.let_go(session.db, target, now_ms, b"")
+        family.found(keyspace, session.db, target, SET, now_ms + keyspace.settings.default_ttl_ms, True, now_ms)
+        keyspace.defaulted += 1
+        for name in names:
+            family.put_member(keyspace, session.db, target, name, b"", None, now_ms)
+        _tell(keyspace, event, session, target)
+    return b":%d\r\n" % len(names)
+
+
+def sinterstore(keyspace: Keyspace, session: Session, argv: list[bytes], now_ms: int) -> Reply:
+    return _store_sets(keyspace, session, argv, IN_ALL, b"sinterstore", now_ms)
+
+
+def sunionstore(keyspace: Keyspace, session: Session, argv: list[bytes], now_ms: int) -> Reply:
+    return _store_sets(keyspace, session, argv, IN_ANY, b"sunionstore", now_ms)
+
+
+def sdiffstore(keyspace: Keyspace, session: Session, argv: list[bytes], now_ms: int) -> Reply:
+    return _store_sets(keyspace, session, argv, IN_NONE, b"sdiffstore", now_ms)
+
+
 def sintercard(keyspace: Keyspace, session: Session, argv: list[bytes], now_ms: int) -> Reply:
     """SINTERCARD n key ... [LIMIT n]"""
     count = parse_int(argv[1]) if len(argv) >= 3 else None
