@@ -80,7 +80,7 @@ cdef object rows_let_go(NativeEngine engine, int db, bytes key, int64_t now_ms, 
     cdef truth found = 0
     if not keyspace_let_go(engine.c, db, keyspace_hash(engine.c, span), span, now_ms, &found):
         raise MemoryError
-    if found:
+    if found and event:
         tell_of(engine, event, db, key)
     return told_after(engine, found != 0)
 
