@@ -56,6 +56,8 @@ class Bootstrap:
     records: int = 0
     bytes: int = 0
     company_ms: int = 0  # when a member of the enclave was last linked; before that, when the node started
+    objection: str = ""  # why no link to a member of the enclave could be made, if an operator has to correct that
+    objected_ms: int = 0  # when that was the case last
     restoring: bool = False  # the node's own snapshot is being read
     by_snapshot: bool = False  # the snapshot takes the place of the dump
     doubted: bool = False  # it was ready, and was stopped for a while
@@ -91,17 +93,36 @@ class Bootstrap:
         if not self.has_roots() and not self.book.alive:
             self.become_ready("no roots to join")  # all addresses to join are this node's own
             return
-        if self.doubted and not self.book.enclave:
+        objection = self._objection()
+        if self.doubted and not self.book.enclave and not objection:
             self.become_ready("all others are gone")  # a ready node may stay ready when the others go
             return
         if self.host.state == JOINING and waited_ms >= policy.alone_ms:
             self.host.state = ALONE
-            then = f"serves alone in {policy.join_wait_ms // 1000} s" if policy.serve_alone else "waits"
-            self.host.report("alone", f"why='nobody of --join has been met: {then}'", warns=True)
+            self.host.report("alone", f"why='{self._why_alone(objection)}'", warns=True)
             self.truths.settle()
-        knows_somebody = self.book.ready_in_enclave() and waited_ms < policy.level_ms_max
+        knows_somebody = bool(objection) or self.book.ready_in_enclave() and waited_ms < policy.level_ms_max
         if self.host.state == ALONE and policy.serve_alone and waited_ms >= policy.join_wait_ms and not knows_somebody:
             self.become_ready("nobody met: serves alone", warns=True)
+
+    def _why_alone(self, objection: str) -> str:
+        if objection:
+            return f"the enclave is there, but {objection}: waits until that is corrected"
+        policy = self.host.policy
+        then = f"serves alone in {policy.join_wait_ms // 1000} s" if policy.serve_alone else "waits"
+        return f"nobody of --join has been met: {then}"
+
+    def note_objection(self, objection: str) -> None:
+        """A member of the enclave is there, and has what this node lacks, but they may not speak to each other."""
+        is_new = not self._objection()
+        self.objection, self.objected_ms = objection, self.host.now.ms
+        if is_new and self.host.state == ALONE:
+            self.host.report("alone", f"why='{self._why_alone(objection)}'", warns=True)
+
+    def _objection(self) -> str:
+        """Why this node and its enclave may not speak to each other; "" where nobody has said so lately."""
+        is_recent = self.host.now.ms - self.objected_ms < self.host.policy.objected_ms
+        return self.objection if is_recent else ""
 
     def _in_company(self) -> None:
         self.company_ms = self.host.now.ms

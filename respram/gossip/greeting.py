@@ -58,6 +58,8 @@ def _shown(address: bytes) -> str:
     return ascii(address[:64].decode("ascii", "replace"))
 # Reasons for refusing a peer that an operator has to correct.
 LASTING = ("protocol version", "another network", "clocks differ")
+# Those of them that a member of the own enclave may give.
+AMONG_MEMBERS = ("protocol version", "clocks differ")
 
 
 @dataclass(slots=True, eq=False)
@@ -114,6 +116,8 @@ class Greeting:
             self.refusals += 1
             self.host.send(link.id, Refuse(reason.encode()))
             warns = link.dialled and reason.startswith(LASTING)
+            if (message.network, message.enclave) == (self.host.policy.network, self.book.me.enclave):
+                self._note_objection(reason)
             self.host.report("refused", f"address={_shown(message.address)} why={reason.replace(' ', '_')}", warns)
             self.neighbours.hangup(link, reason, quietly=True)
             return
@@ -127,8 +131,15 @@ class Greeting:
     def refused_there(self, link: Link, message: Refuse) -> None:
         """The peer has refused this node, perhaps after its HELLO, for a reason that only the peer knows."""
         to = f"peer={link.peer.number:016x} " if link.peer is not None else ""
-        self.host.report("refused_there", f"{to}why={_shown(message.reason)[1:-1].replace(' ', '_')}")
+        reason = _shown(message.reason)[1:-1]
+        self.host.report("refused_there", f"{to}why={reason.replace(' ', '_')}")
+        if link.dialled and link.peer is None:
+            self._note_objection(reason)
         self.neighbours.hangup(link, "refused there", quietly=True)
+
+    def _note_objection(self, reason: str) -> None:
+        if reason.startswith(AMONG_MEMBERS):
+            self.boot.note_objection(next(one for one in AMONG_MEMBERS if reason.startswith(one)))
 
     def left(self, link: Link, message: Bye) -> None:
         self.forwarding.left(link)

@@ -95,6 +95,8 @@ class Policy:
     # without any peer by then a node is alone; with peers of whom none is ready, they become level among themselves
     alone_ms: int = 3_000
     join_wait_ms: int = 30_000  # time after the start until a node may serve alone
+    # who was refused by its enclave within this time has met somebody, and does not serve alone
+    objected_ms: int = 60_000
     serve_alone: bool = True  # False: a node that was told to join never serves alone
     dump_bytes: int = 8 * KIB  # made and sent in a tenth of a millisecond, during which clients of the source wait
     dumps_max: int = 2  # joiners served at a time

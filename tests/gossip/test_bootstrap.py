@@ -6,6 +6,8 @@ there.
 
 from dataclasses import replace
 
+import pytest
+
 from respram.engine.ids import POINTS
 from respram.engine.replication import Cut
 from respram.gossip.effects import Dial, Report
@@ -15,9 +17,9 @@ from respram.gossip.repair import _DIGEST
 from respram.gossip.states import ALONE, JOINING, READY
 from respram.record import Record, pack
 from respram.sim.world import EPOCH_MS
-from respram.wire.messages import Busy, Digest, Dump, Dumped
+from respram.wire.messages import Busy, Digest, Dump, Dumped, Refuse
 
-from .rig import Bench, member
+from .rig import Bench, hello, member
 
 ROOT = b"root:7000"
 
@@ -62,6 +64,44 @@ def test_who_finds_nobody_says_so_serves_alone_after_a_while_and_keeps_dialling(
     bench.forget()
     bench.wait(20_000)
     assert Dial(ROOT) in bench.effects
+
+
+@pytest.mark.parametrize("changes", [{"clock_ms": EPOCH_MS - 60_000}, {"version": 4}])
+def test_who_is_refused_by_its_enclave_does_not_serve_alone(changes: dict[str, int]) -> None:
+    """It served alone after 30 s, and counted from 1 what its enclave knew: with a clock that is ahead that won."""
+    bench = joiner()
+    for number in range(1, 20):
+        bench.take(bench.core.opened(number, ROOT, bench.now))
+        bench.say(number, hello(member(0x200), **changes))
+        bench.wait(5_000)
+    assert bench.core.state == ALONE and bench.core.unsure()
+    [why] = bench.reports("alone")
+    assert "the enclave is there, but " in why and "waits until that is corrected" in why
+    bench.meet(20, member(0x200))
+    bench.wait(400)
+    assert bench.core.state == JOINING
+
+
+def test_who_was_refused_serves_alone_once_those_others_are_gone() -> None:
+    bench = joiner()
+    bench.wait(5_000)
+    bench.take(bench.core.opened(1, ROOT, bench.now))
+    bench.say(1, Refuse(b"clocks differ by 60000 ms limit 2000"))
+    assert len(bench.reports("alone")) == 2
+    bench.wait(55_000)
+    assert bench.core.state == ALONE
+    bench.wait(10_000)
+    assert bench.core.state == READY
+
+
+@pytest.mark.parametrize("changes", [{"network": b"another"}, {"enclave": b"elsewhere", "clock_ms": EPOCH_MS - 60_000}])
+def test_a_refusal_outside_of_the_enclave_keeps_nobody_from_serving(changes: dict[str, object]) -> None:
+    bench = joiner()
+    for number in range(1, 10):
+        bench.take(bench.core.opened(number, ROOT, bench.now))
+        bench.say(number, hello(member(0x200), **changes))
+        bench.wait(5_000)
+    assert bench.core.state == READY
 
 
 def test_who_must_not_serve_alone_waits_for_ever_and_joins_whoever_comes() -> None:
