@@ -170,13 +170,16 @@ $(VENV)/.%-tools: requirements-%.lock | $(VENV)/.locked
 	@touch $@
 
 # -- a release ----------------------------------------------------------------------------------------
-.PHONY: matrix release image docs
+.PHONY: matrix release cross image docs
 
 matrix: dev ## the tests on every Python from 3.11 to 3.14 that is here (ARGS="--only 3.13 tests/engine")
 	$(PY) -m release.matrix $(ARGS)
 
 release: dev build $(VENV)/.release-tools ## archive, wheels, SBOM, provenance and checksums into dist/, each checked and tried
 	$(PY) -m release.build $(ARGS)
+
+cross: dev ## wheels for musl and for aarch64, compiled by Zig into dist/cross (pip install ziglang)
+	$(PY) -m release.cross $(ARGS)
 
 image: $(PY) ## the Docker image, built, started and spoken to (needs root, mmdebstrap, buildah)
 	$(PY) -m release.image $(ARGS)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import respram
-from release import build, interpreters, matrix, papers, smoke
+from release import build, cross, interpreters, matrix, papers, smoke
 from tests.engine.conftest import PURE_ONLY
 
 ROOT = Path(__file__).parent.parent
@@ -158,3 +158,37 @@ def test_the_smoke_test_fails_on_a_missing_engine(
     monkeypatch.setattr(sys, "argv", ["smoke.py", "--engine", other])
     assert smoke.main() == 1
     assert f"the log names the engine {other}" in capsys.readouterr().err
+
+
+# -- wheels for other machines ----------------------------------------------------------------------
+def library(machine: int) -> bytes:
+    return b"\x7fELF" + bytes(14) + machine.to_bytes(2, "little") + bytes(44)
+
+
+def test_a_wheel_tells_for_which_machines_its_libraries_are(tmp_path: Path) -> None:
+    wheel = tmp_path / "a.whl"
+    with zipfile.ZipFile(wheel, "w") as opened:
+        opened.writestr("respram/one.abi3.so", library(183))
+        opened.writestr("respram/two.abi3.so", library(62))
+        opened.writestr("respram/three.abi3.so", "not a library")
+        opened.writestr("respram/four.py", library(40))
+    assert cross.machines(wheel) == {183, 62}
+
+
+def test_every_system_that_is_cross_compiled_is_one_that_cibuildwheel_builds() -> None:
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["cibuildwheel"]
+    for tag in cross.TARGETS:
+        arch = "aarch64" if tag.endswith("aarch64") else "x86_64"
+        image = tag.removesuffix(f"_{arch}")
+        assert settings[f"{image.partition('_')[0]}-{arch}-image"] == image and arch in settings["linux"]["archs"]
+
+
+def test_without_zig_or_with_an_unknown_tag_nothing_is_built(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["cross", "win_amd64"])
+    assert cross.main() == 1 and "win_amd64 is none of" in capsys.readouterr().err
+    monkeypatch.setattr("sys.argv", ["cross"])
+    monkeypatch.setattr("shutil.which", lambda name: None)
+    monkeypatch.setattr(cross, "find_spec", lambda name: None)
+    assert cross.main() == 1 and "pip install ziglang" in capsys.readouterr().err
