@@ -113,8 +113,7 @@ def test_a_record_after_another_with_each_order_of_stamps(tracked: bool) -> None
             same(both, pack(late), NOW + 6_000)
     assert both[0].state(NOW + 6_000)[:4] == both[1].state(NOW + 6_000)[:4]
     for side in both:
-        while side.engine.expire(NOW + 6_000, 1 << 30):
-            pass
+        assert any(not side.engine.expire(NOW + 6_000, 1 << 30) for _ in range(100)), "it is never done"
     assert both[0].state(NOW + 6_000)[:4] == both[1].state(NOW + 6_000)[:4]
 
 
