@@ -210,14 +210,16 @@ def test_who_sets_it_cancels_what_the_other_side_counted_meanwhile(pair: Pair) -
     assert one.value() == other.value() == b"41"
 
 
-def test_a_text_cancels_it_too(pair: Pair) -> None:
+@pytest.mark.parametrize("text_at", [3, 7])
+def test_a_text_and_a_counter_are_merged_by_stamp(pair: Pair, text_at: int) -> None:
     one, other = pair
     one.run(b"incrby", b"n", b"5")
     tell(one, other)
-    one.run(b"set", b"n", b"words, and more of them than a number has digits")
+    text = b"words, and more of them than a number has digits"
+    one.run(b"set", b"n", text, at=NOW + text_at)
     other.run(b"incrby", b"n", b"7", at=NOW + 5)
-    level(pair, NOW + 5)
-    assert one.value() == other.value() == b"words, and more of them than a number has digits"
+    level(pair, NOW + 7)
+    assert one.value() == other.value() == (text if text_at > 5 else b"12")
 
 
 def test_what_was_let_go_and_counted_anew_does_not_come_back(pair: Pair) -> None:

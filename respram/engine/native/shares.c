@@ -311,9 +311,9 @@ bool counters_meet(const Engine *engine, const Record *record, const Version *ar
     return compare(record->clock, engine->nodes.numbers[record->node], arrived->clock, arrived->node) != 0;
 }
 
-static uint64_t merge_clock(const Engine *engine, const Record *record, const Version *arrived, int64_t now_ms) {
-    uint64_t clock = keyspace_next_clock(engine, record, 0, now_ms);
-    return clock > arrived->clock ? clock : arrived->clock + 1;
+/* As early as it may be: what has replaced both, or let go of both, is later. */
+static uint64_t merge_clock(const Record *record, const Version *arrived) {
+    return (record->clock > arrived->clock ? record->clock : arrived->clock) + 1;
 }
 
 static int64_t later(int64_t one_ms, int64_t other_ms) {
@@ -330,44 +330,12 @@ static int write(Engine *engine, Record *record, uint64_t hash, Span key, const 
     if (node < 0 || !keyspace_write(engine, record, db, hash, key, content, clock, (uint16_t)node, deadline_ms,
                                     last_ms > deadline_ms ? last_ms : 0, implicit, now_ms, 0))
         return MET_NO_ROOM;
-    engine->clock = clock;
+    if (clock > engine->clock)
+        engine->clock = clock;
     engine->counters_merged++;
     if (engine->settings.outbox_bytes_max)
         outbox_add(engine, db, hash, key, key.len + content->bytes.len);
     return MET;
-}
-
-/* A counter and what is no integer: that wins if it is later than the counter's epoch, though counts were later. It
- * goes out and in again as it lies. */
-static int merge_text(Engine *engine, Record *record, uint64_t hash, Span key, const Version *arrived,
-                      const Counter *mine, const Counter *theirs, int64_t now_ms) {
-    Version here = version_of(engine, record);
-    const Version *text = NULL;
-    if (mine && compare(mine->epoch_clock, mine->epoch_node, arrived->clock, arrived->node) < 0
-        && compare(arrived->clock, arrived->node, here.clock, here.node) < 0)
-        text = arrived;
-    if (theirs && compare(theirs->epoch_clock, theirs->epoch_node, here.clock, here.node) < 0
-        && compare(here.clock, here.node, arrived->clock, arrived->node) < 0)
-        text = &here;
-    if (!text)
-        return MET_NOT;
-    uint64_t clock = merge_clock(engine, record, arrived, now_ms);
-    Content content = {.bytes = text->bytes, .position = text->position, .seal = text->seal};
-    Buffer held = {0};
-    if (text == &here) { /* its block may go */
-        if (!buffer_append(&held, text->bytes.bytes, text->bytes.len))
-            return MET_NO_ROOM;
-        content.bytes.bytes = held.bytes;
-    }
-    bool is_sealed_now = text == arrived && !text->seal.key;
-    int outcome = MET_NO_ROOM;
-    if (!is_sealed_now || seal_value(engine, text->bytes, &content)) {
-        outcome = write(engine, record, hash, key, arrived, &content, clock, text->deadline_ms, text->implicit, now_ms);
-        if (is_sealed_now)
-            seal_done(engine, &content, outcome == MET);
-    }
-    buffer_clear(&held, 0);
-    return outcome;
 }
 
 /* Joins two versions that meet. MET_NOT: the one with the higher stamp is all of it, and is to be merged as such. */
@@ -378,15 +346,14 @@ int counters_merge(Engine *engine, Record *record, uint64_t hash, Span key, cons
     int mine = read_in(engine, &version, &here.counter), theirs = read_in(engine, arrived, &there.counter);
     if (mine == UNREADABLE || theirs == UNREADABLE)
         return MET_NO_ROOM;
-    if (mine == A_TEXT || theirs == A_TEXT)
-        return merge_text(engine, record, hash, key, arrived, mine == A_COUNTER ? &here.counter : NULL,
-                          theirs == A_COUNTER ? &there.counter : NULL, now_ms);
+    if (mine == A_TEXT || theirs == A_TEXT) /* without an epoch: a fresh stamp would outrank what replaced it */
+        return MET_NOT;
     Timed joined;
     join_timed(&here, &there, &joined);
     bool is_ours_later = compare(version.clock, version.node, arrived->clock, arrived->node) > 0;
     if (is_same(&joined, is_ours_later ? &here : &there))
         return MET_NOT;
-    uint64_t clock = merge_clock(engine, record, arrived, now_ms);
+    uint64_t clock = merge_clock(record, arrived);
     if (joined.counter.count > SHARES_MAX)
         fold(&joined.counter, clock, engine->settings.node, 0);
     uint8_t plain[COUNTER_BYTES_MAX];

@@ -11,7 +11,7 @@ neither of the two versions, or one of them with the lower stamp, it is written 
 that a stamp still says all that is in a record, and digests, filters and snapshots know nothing of counters.
 
 A plain value is its own epoch: it replaces what was counted before it, and what others counted meanwhile without
-having seen it. Stubs and collections are merged by stamp alone. docs/decisions/0206 has the reasons.
+having seen it. Texts, stubs and collections are merged by stamp alone. docs/decisions/0206 has the reasons.
 """
 
 from functools import partial
@@ -218,41 +218,19 @@ def merge(keyspace: Keyspace, record: Record, row: Row, now_ms: int) -> bool:
     mine, theirs = _of_row(keyspace, row), _of_record(keyspace, record)
     ours, stamp = (row.clock, row.node), record.stamp
     if mine is None or theirs is None:
-        return _merge_text(keyspace, record, row, mine, theirs, now_ms)
+        return False  # a text has no epoch: under a fresh stamp it would win over what replaced it
     here, there = Timed(mine, row.deadline_ms, row.implicit), Timed(theirs, record.deadline_ms, record.implicit)
     joined = join(here, there)
     if joined == (here if ours > stamp else there):
         return False
-    clock = _clock(keyspace, record, row, now_ms)
+    # As early as it may be: what has replaced both, or let go of both, is later.
+    clock = max(row.clock, record.clock) + 1
     counter = joined.counter
     if len(counter.shares) > SHARES_MAX:
         counter = folded(counter, (clock, keyspace.settings.node))
     value, shares, seal = _sealed(keyspace, counter)
     _write(keyspace, record, row, value, shares, seal, clock, joined.deadline_ms, joined.implicit, now_ms)
     return True
-
-
-def _merge_text(
-    keyspace: Keyspace, record: Record, row: Row, mine: Counter | None, theirs: Counter | None, now_ms: int
-) -> bool:
-    """A counter and what is no integer: that wins if it is later than the counter's epoch, though counts were later."""
-    ours, stamp = (row.clock, row.node), record.stamp
-    if mine is not None and mine.epoch < stamp < ours:
-        assert record.value is not None
-        value, seal = (record.value, record.seal) if record.seal is not None else keyspace.sealed(record.value)
-        deadline_ms, implicit = record.deadline_ms, record.implicit
-    elif theirs is not None and theirs.epoch < ours < stamp:
-        assert row.value is not None
-        value, seal, deadline_ms, implicit = row.value, row.seal, row.deadline_ms, row.implicit
-    else:
-        return False
-    clock = _clock(keyspace, record, row, now_ms)
-    _write(keyspace, record, row, value, b"", seal, clock, deadline_ms, implicit, now_ms)
-    return True
-
-
-def _clock(keyspace: Keyspace, record: Record, row: Row, now_ms: int) -> int:
-    return advance(max(keyspace.clock, record.clock), now_ms, row.clock)
 
 
 def _write(
@@ -262,7 +240,7 @@ def _write(
     """What became of both replaces both, under a fresh stamp."""
     last_ms = max(row.deadline_ms, row.shadow_ms, record.deadline_ms, record.shadow_ms)
     shadow_ms = last_ms if last_ms > deadline_ms else 0
-    keyspace.clock, node = clock, keyspace.settings.node
+    keyspace.clock, node = max(keyspace.clock, clock), keyspace.settings.node
     keyspace.write(
         row, row.db, row.key, value, seal, clock, node, deadline_ms, shadow_ms, implicit, now_ms, 0, shares
     )  # fmt: skip
