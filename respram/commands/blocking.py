@@ -97,3 +97,12 @@ def forget_blocked(conn: Conn) -> None:
                 del conn.node.blocked[watched]
     conn.blocked_on.clear()
     observe(conn.node)
+
+
+def stop_waiting(conn: Conn) -> None:
+    """Clears what a command that waited leaves when it is refused in the end: the next would take it for its own."""
+    forget_blocked(conn)
+    if conn.wait_state is not None:
+        conn.wait_state, conn.fences = None, []
+        if conn.node.peers is not None:
+            conn.node.peers.forget(conn)

@@ -8,6 +8,7 @@ memory for it; 4. is it allowed in subscribed mode; 5. has the node read its sna
 from respram.catalog import Command, find
 from respram.commands import acl_check, handlers
 from respram.commands.access import overrun, room
+from respram.commands.blocking import stop_waiting
 from respram.commands.elsewhere import send_elsewhere
 from respram.commands.invalidation import spend_caching
 from respram.commands.node import MAJORITY, Conn, Suspend
@@ -61,6 +62,8 @@ def dispatch(session: Session, argv: list[bytes], now_ms: int) -> bytes | None:
     except ClientError as error:
         error.__traceback__ = None  # a shared exception would collect a traceback with every raise
         count_error(conn, error.text)
+        if conn.blocked_until_ms or conn.wait_state is not None:
+            stop_waiting(conn)
         encoded = encode(Error(error.text), session.proto)
     except OverrunError:
         conn.writing, encoded = None, b""
@@ -113,6 +116,9 @@ def _admit(conn: Conn, argv: list[bytes]) -> Reply:
         conn.session.closing = True
         conn.node.log(f"event=http_request client={conn.id} address={conn.address.decode()}: closed")
         return Raw(b"")
+    if conn.node.busy is conn:
+        # Its script has begun. If anything refused it now, nobody would resume it, and all others would be told BUSY.
+        return call(conn, _known(name, argv), argv)
     try:
         command = _known(name, argv)
         _allowed(conn, command, name, argv)
@@ -131,8 +137,7 @@ def _admit(conn: Conn, argv: list[bytes]) -> Reply:
         wait_while_paused(conn, (command,))
         if conn.node.homes is not None or conn.node.decide == MAJORITY:
             send_elsewhere(conn, command, argv)
-        # Its script has begun, and its keys were looked up before.
-        if conn.node.truth is not None and conn.node.busy is not conn:
+        if conn.node.truth is not None:
             await_truth(conn, ((command, argv),))
     return call(conn, command, argv)
 
@@ -157,7 +162,7 @@ def _allowed(conn: Conn, command: Command, name: bytes, argv: list[bytes]) -> No
         acl_check.check(conn, command, argv)
     if command.grows and conn.node.engine.full():
         raise OOM
-    if conn.node.busy is not None and conn.node.busy is not conn and b"allow_busy" not in command.flags:
+    if conn.node.busy is not None and b"allow_busy" not in command.flags:
         wait_for_script(conn)
     if conn.subscribed and conn.session.proto == 2 and name not in RUNS_SUBSCRIBED:
         raise ClientError(

@@ -74,8 +74,6 @@ def send_elsewhere(conn: Conn, command: Command, argv: list[bytes]) -> None:
     homes, session = conn.node.homes, conn.session
     if session.decides or not (decides(command, argv) or command.name in SCRIPTS):
         return
-    if conn.node.busy is conn:
-        return  # a script that has begun finishes here, even if its keys have a new home
     if homes is None:
         if conn.node.decide == MAJORITY:
             raise NO_QUORUM  # this node has met no other node yet

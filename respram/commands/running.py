@@ -26,6 +26,7 @@ READS_TOO_MUCH = ClientError(
 OOM = ClientError(b"OOM command not allowed when used memory > 'maxmemory'.")
 
 
+HELD_MS_MAX = 3_600_000  # for who is woken when the script ends, and not told BUSY before
 BUSY = ClientError(b"BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE.")
 
 
@@ -37,14 +38,19 @@ def wait_while_paused(conn: Conn, commands: Iterable[Command]) -> None:
 
 
 def wait_for_script(conn: Conn) -> None:
-    """For a command that another client's script keeps waiting: raises Suspend, and after `--lua-time-limit` BUSY."""
+    """For a command that another client's script keeps waiting: raises Suspend, and after `--lua-time-limit` BUSY.
+
+    A command that waited already, for a key or for peers, waits on until the script ends, as in Redis.
+    """
     node = conn.node
-    left_us = node.busy_told_us - node.micros()
-    if left_us <= 0:
-        raise BUSY
+    left_ms = HELD_MS_MAX
+    if not conn.blocked_until_ms and conn.wait_state is None:
+        left_ms = -((node.micros() - node.busy_told_us) // 1000)
+        if left_ms <= 0:
+            raise BUSY
     conn.was_held = True
     node.held[conn] = None
-    raise Suspend(conn.now_ms + -(-left_us // 1000))
+    raise Suspend(conn.now_ms + left_ms)
 
 
 def let_go_on(node: Node) -> None:
