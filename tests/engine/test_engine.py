@@ -117,7 +117,7 @@ def test_fast_paths_decline_what_they_do_not_know(engine: Engine) -> None:
         [b"SETRANGE", b"n", b"%d" % DRAFT_BYTES_MAX, b"x"],
         [b"SETBIT", b"n", b"0", b"2"], [b"SETBIT", b"n", b"-1", b"1"], [b"GETBIT", b"n", b"x"],
         [b"BITCOUNT", b"n", b"0"],
-        [b"BITCOUNT", b"n", b"0", b"1", b"BIT"], [b"EXPIRE", b"n", b"9", b"NX", b"GT"], [b"EXPIREAT", b"n", b"5"],
+        [b"BITCOUNT", b"n", b"0", b"1", b"BITS"], [b"EXPIRE", b"n", b"9", b"NX", b"GT"], [b"EXPIREAT", b"n", b"5"],
         [b"SELECT", b"16"], [b"SELECT", b"x"], [b"DBSIZE", b"x"], [b"TYPE"], [b"GETEX", b"n", b"PERSIST"],
     ]  # fmt: skip
     for argv in odd:
