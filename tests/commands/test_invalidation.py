@@ -321,3 +321,45 @@ def test_a_script_of_ones_own_is_answered_before_its_changes_are_told(client: Cl
         read(own, b"GET", b"a")
         text = more + b"redis.call('SET', 'a', 1) redis.call('PUBLISH', 'none', 1) return 1"
         assert own(b"EVAL", text, b"1", b"a") == ONE + invalid(b"a")
+
+
+@pytest.mark.parametrize(
+    "late",
+    [(b"SINTERCARD", b"1", b"k"), (b"GET", b"s"), (b"OBJECT", b"ENCODING", b"k"), (b"EVAL", b"return 1", b"0")],
+    ids=lambda late: late[0].decode(),
+)
+def test_no_push_stands_in_the_reply_of_a_transaction(client: Client, late: tuple[bytes, ...]) -> None:
+    """A command that is no longer for a fast path ends the engine's part of EXEC; what it changed is told behind it."""
+    me = tracker(client)
+    me(b"SET", b"k", b"1")
+    me(b"SADD", b"s", b"m")
+    me(b"GET", b"k")
+    assert me(b"MULTI") == OK
+    me(b"INCR", b"k")
+    me(*late)
+    me(b"PING", b"end")
+    reply = me(b"EXEC")
+    assert reply.startswith(b"*3\r\n:2\r\n") and reply.endswith(bulk(b"end") + invalid(b"k"))
+    assert reply.count(b">") == 1 and not me.pushed()
+
+
+@pytest.mark.parametrize("options", [(), (b"BCAST",)])
+def test_a_script_of_its_own_client_is_told_behind_the_reply(client: Client, options: tuple[bytes, ...]) -> None:
+    """Also where the engine runs it and asks Python for one command, in the script's protocol."""
+    pytest.importorskip("lupa")
+    me = tracker(client, *options)
+    script = b"redis.call('SET', KEYS[1], ARGV[1]) redis.call('OBJECT', 'ENCODING', KEYS[1]) return 7"
+    for number in range(4):
+        me(b"GET", b"k")
+        assert me(b"EVAL", script, b"1", b"k", b"%d" % number) == b":7\r\n" + invalid(b"k")
+        assert not me.pushed()
+
+
+def test_what_a_script_publishes_to_its_own_client_is_a_push(client: Client) -> None:
+    pytest.importorskip("lupa")
+    me = tracker(client)
+    me(b"SUBSCRIBE", b"ch")
+    message = b">3\r\n" + bulk(b"message") + bulk(b"ch") + bulk(b"m")
+    for _ in range(4):
+        assert me(b"EVAL", b"redis.call('PUBLISH', 'ch', 'm') return 7", b"0") + me.pushed() == message + b":7\r\n"
+    assert me(b"CLIENT", b"ID") == b":%d\r\n" % me.conn.id

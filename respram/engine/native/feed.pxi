@@ -65,7 +65,9 @@ cdef int serve_cold(NativeEngine engine, NativeSession session, now_ms) except -
         try:
             if engine.c.channels.waiting_count:
                 channels_hand_over(engine.c, engine.deliver)
-            if engine.c.notes.len or engine.c.notes_lost:
+            # Of an EXEC that has begun its reply `run_queued` tells: a push to its client must not stand in the array.
+            # Of a script that is handed over its client is told behind the reply.
+            if (engine.c.notes.len or engine.c.notes_lost) and not session.c.midway and not engine.c.programs.log.len:
                 tell_notes(engine, session)
             # by what was told or sent before this command; an EXEC is finished
             if session.c.closing and not session.c.midway:

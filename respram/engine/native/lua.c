@@ -147,15 +147,23 @@ static bool gather(const Lua *lua, lua_State *state, int count, Arg *args) {
     return true;
 }
 
+/* A command by way of Python. A client of RESP3 that tracks or listens may be told of something meanwhile, and what it
+ * is told has the protocol of its session, which is the script's: Python runs such a script as a whole. */
+static bool ask(Lua *lua, const Command *command, int wanted) {
+    const Programs *programs = &lua->engine->programs;
+    if (lua->proto == 3 && (lua->engine->observed || lua->session->subscriber.first))
+        return false;
+    return programs->aside && lua->asides++ < ASIDES_MAX
+        && programs->aside(programs->aside_with, lua->session, command, lua->now_ms, wanted, &lua->broken);
+}
+
 /* Puts a command's reply behind the log. */
 static bool answer(Lua *lua, Command *command, Buffer *log) {
-    Programs *programs = &lua->engine->programs;
     if (command->argc == 1 && IS(command_arg(command, 0), "time"))
         return tell_time(log, lua->now_ms);
     if (programs_inside(lua->engine, lua->session, command, lua->now_ms, log, &lua->broken))
         return true;
-    return !lua->broken && programs->aside && lua->asides++ < ASIDES_MAX
-        && programs->aside(programs->aside_with, lua->session, command, lua->now_ms, 0, &lua->broken);
+    return !lua->broken && ask(lua, command, 0);
 }
 
 /* A command that the script's program has run before it declined: its reply is in the log. */
@@ -226,10 +234,10 @@ static int run_host(lua_State *state) {
     }
     if (wanted == ANY_FAULT)
         return 0; /* there is none */
-    if (!programs->aside || lua->asides++ >= ASIDES_MAX || !gather(lua, state, count, args))
+    if (!gather(lua, state, count, args))
         return declined(lua, state);
     Command command = {.text = programs->made.bytes, .args = args + 1, .argc = (size_t)count - 1};
-    if (!programs->aside(programs->aside_with, lua->session, &command, lua->now_ms, wanted, &lua->broken)
+    if (!ask(lua, &command, wanted)
         || !span_int64((Span){programs->log.bytes + at + 1, programs->log.len - at - 3}, &number))
         return declined(lua, state);
     lua->pushnumber(state, (double)number);

@@ -216,7 +216,8 @@ class Wire:
             )
             if reply is None:
                 self.channels.hand_over()
-                self.notes.tell(session)
+                if not session.midway:  # of an EXEC that has begun its reply `run_queued` tells: see feed.pxi
+                    self.notes.tell(session)
                 # by what was told or said before this command; an EXEC is finished
                 if session.closing and not session.midway:
                     self.close(session)
