@@ -363,8 +363,8 @@ def info(conn: Conn, argv: list[bytes]) -> Reply:
         name = names.get(argv[2].lower())
         if name is None:
             raise BAD_INFORMATION
-        return {name: facts[name]} if conn.session.proto == 3 else [facts[name]]
-    if conn.session.proto == 3:
+        return {name: facts[name]} if conn.reply_proto == 3 else [facts[name]]
+    if conn.reply_proto == 3:
         return facts
     return [part for name, value in facts.items() for part in (Simple(name), value)]
 

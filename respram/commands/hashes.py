@@ -149,7 +149,7 @@ def hrandfield(conn: Conn, argv: list[bytes]) -> Reply:
     found = drawn(conn, argv[1], count)
     if not with_values:
         return [one.name for one in found]
-    if conn.session.proto == 3:
+    if conn.reply_proto == 3:
         return [[one.name, one.value] for one in found]
     return [part for one in found for part in (one.name, one.value)]
 

@@ -132,6 +132,7 @@ class Conn:
     executing: bool = False  # inside EXEC, where nothing may suspend
     # It wrote keys that its commands do not name as keys of its database: by COPY with DB, or in a script.
     wrote_beyond: bool = False
+    script_proto: int = 0  # protocol of the replies to the script whose command runs; 0: none does
     scripts_us: int = 0  # time that the scripts of this EXEC have taken
     # Watched keys and their stamps at WATCH.
     watched: dict[Watched, tuple[int, int] | None] = field(default_factory=dict)
@@ -204,6 +205,11 @@ class Conn:
             self.skip = max(self.skip - commands, 0)
             self.settle()
         self.transport.answer(reply)
+
+    @property
+    def reply_proto(self) -> int:
+        """Protocol of whoever reads the reply: the client, or its script, which sees RESP2 unless it asks for RESP3."""
+        return self.script_proto or self.session.proto
 
     @property
     def subscribed(self) -> bool:

@@ -119,6 +119,7 @@ class Calls:
             conn.node.engine.allow(LOOK_BYTES * len(argv))
             if self.scripts.judge():
                 return ENDED
+            conn.script_proto = self.proto
             said = call(conn, command, argv)
             if command.name in LIVES and self._is_implicit(argv[1]):
                 said = -1
@@ -127,6 +128,8 @@ class Calls:
             return Answer(None, FAULT, b"-" + error.text)
         except OverrunError:
             return TOO_LONG_FOR_SCRIPTS
+        finally:
+            conn.script_proto = 0
         return _answer(said, self.proto)
 
     def _given(self, argv: list[bytes]) -> Answer | bytes | int:

@@ -92,7 +92,7 @@ def _in_steps(conn: Conn, key: bytes, rank: int, count: int, wanted: Wanted) -> 
         count = rank - end + 1 if down else end - rank
         step = engine.ranked(db, key, rank, min(count, STEP_MEMBERS), down, conn.now_ms) if count > 0 else []
         for score, name in step:
-            if wanted.scores and conn.session.proto == 3:
+            if wanted.scores and conn.reply_proto == 3:
                 yield [name, told(score)]
             else:
                 yield name
@@ -219,7 +219,7 @@ def _pop(highest: bool, conn: Conn, argv: list[bytes]) -> Reply:
             raise NOT_POSITIVE
         count = number
     items = _popped(conn, argv[1], count, highest)
-    return pairs(conn, items, nested=conn.session.proto == 3 and len(argv) == 3)
+    return pairs(conn, items, nested=conn.reply_proto == 3 and len(argv) == 3)
 
 
 def _popped(conn: Conn, key: bytes, count: int, highest: bool) -> list[Item]:

@@ -104,7 +104,7 @@ def items_of(conn: Conn, key: bytes, start: int, count: int, downwards: bool = F
 
 def pairs(conn: Conn, items: list[Item], nested: bool | None = None) -> Reply:
     """Members with their scores: one flat list in RESP2, a list of pairs in RESP3, or as `nested` says."""
-    if conn.session.proto == 3 if nested is None else nested:
+    if conn.reply_proto == 3 if nested is None else nested:
         return [[name, told(score)] for score, name in items]
     return [part for score, name in items for part in (name, told(score))]
 

@@ -224,6 +224,28 @@ def test_no_value_of_a_script_reaches_info_or_the_log(rig: Rig) -> None:
     assert b"errorstat_ERR" in told
 
 
+@pytest.mark.parametrize("proto", [b"2", b"3"])
+@pytest.mark.parametrize("setresp", ["", "redis.setresp(3) "])
+@pytest.mark.parametrize(
+    "call",
+    ["'zrange', 'z', 0, -1, 'withscores'", "'zunion', 2, 'z', 'x', 'withscores'", "'hrandfield', 'h', 2, 'withvalues'",
+     "'zrandmember', 'z', 2, 'withscores'", "'zpopmin', 'z', 2"],
+)
+def test_a_script_sees_pairs_in_its_own_protocol(
+    client: Client, reference: Reference, proto: bytes, setresp: str, call: str
+) -> None:
+    client(b"ACL", b"SETUSER", b"default", b"+zpopmin")
+    for one in (client, reference):
+        one(b"HELLO", proto)
+        one(b"HSET", b"h", b"f", b"v", b"g", b"w")
+        one(b"SADD", b"x", b"a")
+    for _ in range(2):
+        for one in (client, reference):
+            one(b"ZADD", b"z", b"1", b"a", b"2", b"b")
+        text = f"{setresp}local t = redis.call({call}) return {{#t, type(t[1])}}"
+        assert run(client, text) == reference(b"EVAL", text.encode(), b"0")
+
+
 # -- scripts that run for long: the clock of these tests moves by 7 us for each look at it ------------------
 def slow(rig: Rig) -> Client:
     """A client whose script has run for so long that others are told."""
