@@ -382,7 +382,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         .node = 7, .secret = {1, 2}, .default_ttl_ms = 1000, .max_ttl_ms = INT64_C(1) << 40,
         .clock_offset_ms_max = 2000,
         .bulk_bytes_max = 1 << 20, .args_max = 1 << 16, .inline_bytes_max = 1 << 10, .query_bytes_max = 1 << 20,
-        .feed_commands_max = 5, .feed_reply_bytes_max = 500, .outbox_bytes_max = 2000,
+        .feed_commands_max = 5, .feed_reply_bytes_max = 500, .outbox_bytes_max = 2000, .counters = true,
     };
     Engine *engine = engine_new(&settings);
     Session session;

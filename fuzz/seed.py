@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from respram.engine.pure.shares import Counter, Share, pack_counter
 from respram.record import Record, pack
 
 HERE = Path(__file__).parent / "corpus"
@@ -67,6 +68,20 @@ VALUES = (
     (MANY, b"\xff" * 30), (0, request(b"INCR", b"n") + request(b"APPEND", b"n") + request(b"STRLEN", b"n")),
     (0, b"".join(request(b"GET", bytes((n, 0))) for n in range(9))), (SOON, b"x" * 99),
 )  # fmt: skip
+
+
+def counted(clock: int, *shares: Share, base: int = 0) -> bytes:
+    counter = Counter((0, 0), base, clock, shares)
+    return pack(Record(0, b"n", b"%d" % counter.total, clock, 9, NOW + 800, shares=pack_counter(counter)))
+
+
+COUNTERS = (
+    (0, request(b"INCR", b"n") * 2), (MERGE, counted(NOW << 16, Share(7, 1, 9), Share(9, 2, -4))),
+    (MERGE, counted((NOW << 16) + 9, Share(9, NOW << 16, (1 << 63) - 1), base=(1 << 63) - 1)),
+    (0, request(b"INCRBY", b"n", b"-7") + request(b"PEXPIRE", b"n", b"700") + request(b"GET", b"n")),
+    (MERGE, pack(Record(0, b"n", b"text", (NOW << 16) + 3, 8, NOW + 900))), (DRAIN, b"xxxx"), (SOON, b"x" * 9),
+    (0, request(b"DECR", b"n") + request(b"STRLEN", b"n") + request(b"APPEND", b"n", b"0") + request(b"INCR", b"n")),
+)  # fmt: skip
 MULTI = (
     (0, request(b"M", b"x") + COMMANDS[0] + request(b"SETNX", b"k", b"v") + request(b"E" * 9)),
     (0, request(b"M", b"x", b"y") + request(b"MGET", b"a", b"b", b"a") + request(b"SET", b"a", b"1", b"EX", b"x")
@@ -112,6 +127,7 @@ def main() -> None:
         "clock": CLOCK,
         "values": VALUES,
         "multi": MULTI,
+        "counters": COUNTERS,
     }.items():
         for mode in modes:
             (HERE / "store" / f"{name}{mode:02}").write_bytes(sized(steps(*plan), mode))

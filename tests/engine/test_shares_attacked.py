@@ -1,6 +1,8 @@
 """Attacks on counters of several nodes: what comes late, what peers say, and what a client can look at."""
 
+import random
 from dataclasses import replace
+from itertools import permutations
 
 import pytest
 
@@ -9,7 +11,7 @@ from respram.record import Record, pack
 
 from .conftest import ENGINES
 from .rig import NOW, opened
-from .test_shares import Pair, Side, level, pair, tell  # noqa: F401 (a fixture)
+from .test_shares import Side, level, tell
 
 
 def three(name: str) -> tuple[Side, Side, Side]:
@@ -144,3 +146,38 @@ def test_windows_of_increx_that_end_on_both_sides_of_a_cut_add_up(name: str) -> 
             side.run(*words, at=NOW + 1500)
     level((one, other), NOW + 1501)
     assert one.value(NOW + 1501) == other.value(NOW + 1501) == b"20"
+
+
+def carry(now: int, sides: list[Side], under_way: list[tuple[Side, bytes]], rng: random.Random) -> None:
+    """All that is said goes under way, and half of it arrives."""
+    for side in sides:
+        payload = side.engine.drain(1 << 20)
+        under_way.extend((other, payload) for other in sides if payload and other is not side)
+    rng.shuffle(under_way)
+    for _ in range(len(under_way) // 2):
+        other, payload = under_way.pop()
+        other.engine.merge(payload, now)
+
+
+@pytest.mark.parametrize("sealed", [False, True])
+@pytest.mark.parametrize("name", ENGINES)
+def test_whatever_is_joined_of_what_is_under_way_the_last_to_let_go_is_heard(name: str, sealed: bool) -> None:
+    for seed in range(60):
+        rng, now = random.Random(seed), NOW
+        sides = [Side(ENGINES[name], node, sealed) for node in rng.sample(range(1, 99), 4)]
+        under_way: list[tuple[Side, bytes]] = []
+
+        for _ in range(rng.randrange(3, 20)):
+            now += rng.randrange(2)
+            rng.choice(sides).run(*rng.choice([(b"incr", b"n"), (b"incrby", b"n", b"5")]), at=now)
+            if rng.randrange(2):
+                carry(now, sides, under_way, rng)
+        for side in sides[1:]:  # the first knows all of it
+            sides[0].engine.merge(side.engine.fetch(0, b"n", now), now)
+        sides[0].engine.let_go(0, b"n", now + 1, b"del")
+        for _ in range(20):
+            now += 1
+            carry(now, sides, under_way, rng)
+        for side, other in [*permutations(sides, 2)] * 2:
+            other.engine.merge(side.engine.fetch(0, b"n", now), now)
+        assert [side.value(now) for side in sides] == [None] * 4, seed
