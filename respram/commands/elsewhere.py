@@ -14,6 +14,7 @@ frame. Others travel with those that follow and are alike, as long as all their 
 
 from collections.abc import Iterable
 from dataclasses import replace
+from hashlib import blake2b
 from typing import NoReturn
 
 from respram.catalog import Command, find
@@ -24,7 +25,7 @@ from respram.commands.blocking import COMMANDS as BLOCKING
 from respram.commands.blocking import first_there, sent_on
 from respram.commands.invalidation import spend_caching
 from respram.commands.letting_go import may_let_go
-from respram.commands.node import MAJORITY, Conn, Fence, Suspend
+from respram.commands.node import MAJORITY, Conn, Fence, Suspend, Watched
 from respram.commands.peers import Forwarded
 from respram.commands.shared_scripts import find_shared
 from respram.engine.api import RUN_BYTES_MAX, RUN_COMMANDS_MAX, Run
@@ -43,10 +44,19 @@ UNCERTAIN = ClientError(
 )
 NO_QUORUM = ClientError(b"NOQUORUM no majority of the nodes can be asked now; nothing was done")
 NOT_TOGETHER = ClientError(b"NOQUORUM a transaction with such a command cannot be decided by a majority")
+TOO_MANY = ClientError(b"ERR the watched collections are too large to be compared by the node that decides about them")
 TOO_LONG = ClientError(b"ERR the command is longer than what can be sent to the node that decides about its key")
 
 # Tries to find a key whose home is a given member: with a thousand members, one key in a thousand fits.
 FENCE_TRIES_MAX = 4096
+
+# Of the watched collections of an EXEC that another node decides about: what both read to compare them, a few ms.
+ABROAD_MEMBERS_MAX = 4096
+ABROAD_BYTES_MAX = 1 << 20  # of names and values; it is exceeded by one page at most
+ABROAD_AT_ONCE = 256
+WORD_BITS = 64  # of each of the two numbers of a stamp that travels
+# shifts that put the number of a node, and two more fields, into one integer
+VERSION_SHIFT, LENGTH_SHIFT = 64, 128
 
 Queued = tuple[Command, list[bytes]]
 
@@ -124,6 +134,13 @@ def send_together(conn: Conn, commands: list[Queued]) -> None:
         if conn.node.decide == MAJORITY:
             raise NOT_TOGETHER
         return
+    if any(stamp is not None and stamp[1] >> WORD_BITS for stamp in conn.watched.values()):
+        if is_changed(conn):
+            return  # it runs here, and does nothing
+        stamps = _stamps_abroad(conn)
+        if stamps is None:
+            raise TOO_MANY
+        conn.watched.update(stamps)
     watching = (key for db, key in conn.watched if db == session.db)
     keys = [first, *watching, *(key for command, argv in commands for key in keys_of(command, argv))]
     watched = b"".join(pack_watched(db, key, stamp) for (db, key), stamp in conn.watched.items())
@@ -133,6 +150,56 @@ def send_together(conn: Conn, commands: list[Queued]) -> None:
         watched, b"".join(pack_command(argv) for _, argv in commands),
     )  # fmt: skip
     _send(conn, forwarded)
+
+
+def stamp_of(conn: Conn, watched: Watched) -> tuple[int, int] | None:
+    """What tells whether a watched key has changed since. Of a collection it is the head's stamp, and above the bits
+    of a node's number a version and a number of members: members have stamps of their own.
+    """
+    entry = conn.node.engine.peek(*watched, conn.now_ms)
+    if entry is None:
+        return None
+    if not entry.kind:
+        return entry.clock, entry.node
+    return entry.clock, entry.node + (entry.version << VERSION_SHIFT) + (entry.length << LENGTH_SHIFT)
+
+
+def is_changed(conn: Conn) -> bool:
+    if not conn.watched:
+        return False
+    if conn.session.decides:  # for a peer, which has sent what is the same on all nodes
+        return _stamps_abroad(conn) != conn.watched
+    return any(stamp_of(conn, watched) != stamp for watched, stamp in conn.watched.items())
+
+
+def _stamps_abroad(conn: Conn) -> dict[Watched, tuple[int, int] | None] | None:
+    """Stamps that another node can compare with its own. Versions are each node's own, so of a collection it is a sum
+    over all members: their names, values and ends. None: there is too much to read.
+    """
+    engine, stamps = conn.node.engine, dict[Watched, tuple[int, int] | None]()
+    members = used_bytes = 0
+    for watched in conn.watched:
+        entry = engine.peek(*watched, conn.now_ms)
+        stamps[watched] = (entry.clock, entry.node) if entry is not None else None
+        if entry is None or not entry.kind:
+            continue
+        members += entry.length
+        if members > ABROAD_MEMBERS_MAX:
+            return None
+        total, cursor = entry.node, 0
+        while True:
+            page = engine.members(*watched, cursor, ABROAD_AT_ONCE, conn.now_ms)
+            for one in page.members:
+                used_bytes += len(one.name) + len(one.value)
+                packed = pack_command([one.name, one.value, b"%d" % (one.deadline_ms if one.own else 0)])
+                total += int.from_bytes(blake2b(packed, digest_size=WORD_BITS // 8).digest(), "little")
+            if used_bytes > ABROAD_BYTES_MAX:
+                return None
+            cursor = page.cursor
+            if not cursor:
+                break
+        stamps[watched] = entry.clock, total % (1 << WORD_BITS)
+    return stamps
 
 
 def _first_decided(conn: Conn, commands: list[Queued]) -> bytes | None:

@@ -10,8 +10,8 @@ new keys.
 from respram.catalog import Command, find
 from respram.commands.access import overrun, room
 from respram.commands.acl_check import check
-from respram.commands.elsewhere import send_together
-from respram.commands.node import MAJORITY, Conn, Suspend, Watched
+from respram.commands.elsewhere import is_changed, send_together, stamp_of
+from respram.commands.node import MAJORITY, Conn, Suspend
 from respram.commands.notify import CHANGED, await_key, forget_watched, observe
 from respram.commands.reply import NIL_ARRAY, NOTHING, OK, Error, OverrunError, Raw, Reply, encode
 from respram.commands.running import READS_TOO_MUCH, call, count_error, wait_while_paused
@@ -59,7 +59,7 @@ def watch(conn: Conn, argv: list[bytes]) -> Reply:
     for key in argv[1:]:
         watched = (conn.session.db, key)
         if watched not in conn.watched:
-            stamp = conn.watched[watched] = _stamp(conn, watched)
+            stamp = conn.watched[watched] = stamp_of(conn, watched)
             if stamp is None:
                 await_key(conn, watched)
     observe(conn.node)
@@ -110,7 +110,7 @@ def exec_command(conn: Conn, argv: list[bytes]) -> Reply:
         except ClientError:
             leave(conn)
             raise
-    changed = _is_changed(conn)
+    changed = is_changed(conn)
     leave(conn)
     if changed:
         return NIL_ARRAY
@@ -140,7 +140,7 @@ def exec_command(conn: Conn, argv: list[bytes]) -> Reply:
 def _exec_queued(conn: Conn) -> Reply:
     """Runs the commands that the session has queued. The engine runs them, and hands back those that are not hot."""
     session, engine = conn.session, conn.node.engine
-    if not session.midway and _is_changed(conn):
+    if not session.midway and is_changed(conn):
         leave(conn)
         return NIL_ARRAY
     conn.executing = True
@@ -155,10 +155,6 @@ def _exec_queued(conn: Conn) -> Reply:
         conn.executing = False
         leave(conn)
     return Raw(b"")
-
-
-def _is_changed(conn: Conn) -> bool:
-    return bool(conn.watched) and any(_stamp(conn, watched) != stamp for watched, stamp in conn.watched.items())
 
 
 def take_over(conn: Conn) -> None:
@@ -214,20 +210,6 @@ def _encoded(conn: Conn, command: Command, argv: list[bytes], bytes_max: int) ->
     except OverrunError:
         overrun(conn)
         return b""
-
-
-VERSION_SHIFT, LENGTH_SHIFT = 64, 128  # shifts that put the number of a node, and two more fields, into one integer
-
-
-def _stamp(conn: Conn, watched: Watched) -> tuple[int, int] | None:
-    entry = conn.node.engine.peek(*watched, conn.now_ms)
-    # Of a collection the stamp is the head's: its members have their own, and what is told of them is a version and
-    # their number.
-    if entry is None:
-        return None
-    if not entry.kind:
-        return entry.clock, entry.node
-    return entry.clock, entry.node + (entry.version << VERSION_SHIFT) + (entry.length << LENGTH_SHIFT)
 
 
 HANDLERS = {

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from respram.commands.elsewhere import rights_of
+from respram.commands.elsewhere import ABROAD_MEMBERS_MAX, rights_of
 from respram.commands.peers import Asker, Forwarded
 from respram.commands.serving import Served, Serving
 from respram.engine.api import Run
@@ -180,6 +180,41 @@ def test_a_transaction_goes_with_what_it_watched(client: Client, away: Away) -> 
     client(b"MULTI")
     client(b"INCR", b"away")
     assert replies(client, away, b"EXEC") == b"*-1\r\n"
+
+
+def test_a_transaction_goes_with_the_collections_that_it_watched(client: Client, away: Away) -> None:
+    """Versions of collections are each node's own; what travels tells of all members."""
+
+    def know() -> None:
+        client.rig.engine.merge(away.there.engine.fetch(0, b"away", NOW), NOW)
+        client(b"WATCH", b"away", b"here")
+        client(b"MULTI")
+        client(b"HINCRBY", b"away", b"f", b"1")
+
+    def change(*argv: bytes) -> None:
+        assert there(*argv)[:1] == b":"
+
+    there = away.there.connect()
+    change(b"HSET", b"away", b"f", b"1", b"g", b"x")
+    know()
+    assert replies(client, away, b"EXEC") == b"*1\r\n:2\r\n" and away.sent[-1].watched
+    for changes in ((b"HSET", b"away", b"g", b"y"), (), (b"PEXPIRE", b"away", b"99999")):
+        know()
+        if changes:
+            change(*changes)
+        else:
+            assert away.there.engine.let_go_member(0, b"away", b"g", NOW)
+        assert replies(client, away, b"EXEC") == b"*-1\r\n"
+    assert client.rig.engine.let_go_member(0, b"away", b"g", NOW)  # this node hears of it too
+    know()
+    assert replies(client, away, b"EXEC") == b"*1\r\n:3\r\n"
+    know()
+    client.rig.engine.put_member(0, b"away", b"f", b"9", None, NOW)  # a change that this node knows of
+    before = len(away.sent)
+    assert client(b"EXEC") == b"*-1\r\n" and len(away.sent) == before
+    change(b"HSET", b"away", *(b"%d" % number for number in range(2 * ABROAD_MEMBERS_MAX)))
+    know()
+    assert b"too large" in client(b"EXEC") and len(away.sent) == before
 
 
 def test_a_key_that_came_and_went_since_it_was_watched_has_changed(client: Client, away: Away) -> None:
