@@ -232,3 +232,30 @@ def test_a_longer_head_of_a_peer_gives_no_member_here_a_new_stamp() -> None:
         engine.merge(pack(replaced), NOW + 100)
         [member] = engine.members(0, b"k", 0, 100, NOW + 100).members
         assert member.value == b"new"
+
+
+def test_an_end_elsewhere_clears_what_was_put_under_a_head_that_is_older_than_the_one_that_ended() -> None:
+    """A peer made the end earlier: what it ended is newer. The end of an older one clears nothing put since."""
+    for head_ms, kept in ((100, False), (-100, True)):
+        for engine in Pair(1, True).engines:
+            engine.found(0, b"k", HASH, NOW + 9_000, False, NOW)
+            engine.put_member(0, b"k", b"f", b"v", None, NOW)
+            mark = Record(MARKS, b"k", None, NOW + 300 << 16, 9, NOW + head_ms, NOW + 9_000)
+            engine.merge(pack(mark), NOW + 400)
+            engine.merge(pack(mark), NOW + 400)
+            assert names_in(engine, NOW + 400) == ({b"f"} if kept else set())
+            again = [record for record in unpack(engine.drain(1 << 20)) if record.db == HASH * 16]
+            assert [record.clock > mark.clock for record in again] == [kept]
+            assert (engine.peek(0, b"k", NOW + 400) is not None) is kept
+
+
+def test_who_begins_anew_behind_an_end_clears_by_a_write_what_was_made_longer_elsewhere() -> None:
+    for engine in Pair(1, True).engines:
+        engine.found(0, b"k", HASH, NOW + 300, False, NOW)
+        engine.put_member(0, b"k", b"f", b"old", NOW + 9_000, NOW)
+        engine.expire(NOW + 400, 1000)
+        [ended] = [record for record in unpack(engine.drain(1 << 20)) if record.db == MARKS]
+        assert (ended.clock, ended.deadline_ms) == (NOW + 300 << 16, NOW)
+        engine.found(0, b"k", HASH, NOW + 5_000, False, NOW + 400)
+        [begun] = [record for record in unpack(engine.drain(1 << 20)) if record.db == MARKS]
+        assert (begun.clock, begun.deadline_ms) == (ended.clock + 1, 0)

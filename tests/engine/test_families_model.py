@@ -4,6 +4,7 @@ back.
 
 from dataclasses import dataclass, field
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
@@ -155,3 +156,29 @@ class Collections(RuleBasedStateMachine):
 
 TestCollections = Collections.TestCase
 TestCollections.settings = settings(stateful_step_count=30, max_examples=60, deadline=None)
+
+
+def replayed(*steps: tuple[str, dict[str, object]]) -> None:
+    machine = Collections()
+    for step, arguments in steps:
+        getattr(machine, step)(**arguments)
+        machine.shown()
+
+
+@pytest.mark.parametrize("works", [False, True])
+@pytest.mark.parametrize("renewed", ["let_go", "store", "retime"])
+def test_the_end_of_an_old_collection_elsewhere_clears_nothing_of_one_begun_before_it(
+    renewed: str, works: bool
+) -> None:
+    """The hearer knows the old one alone, which ends there while the new one, or its longer life, is on its way."""
+    put: dict[str, object] = {"key": b"a", "kind": HASH, "name": b"f", "value": b"", "own": 2_000}
+    anew: dict[str, list[tuple[str, dict[str, object]]]] = {
+        "let_go": [("let_go", {"key": b"a"})],
+        "store": [("store", {"key": b"a", "ttl": 1}), ("passes", {"ms": 1, "works": works})],
+        "retime": [("retime", {"key": b"a", "ttl": 3_000})],
+    }
+    replayed(
+        ("put", put | {"ttl": 1_000}), ("heal", {}), *anew[renewed], ("put", put | {"value": b"new", "ttl": 2_000}),
+        ("passes", {"ms": 1_000, "works": works}), ("heal", {}),
+        ("passes", {"ms": 100, "works": works}), ("heal", {}),
+    )  # fmt: skip

@@ -272,6 +272,7 @@ void family_head_goes(Engine *engine, const Record *head, uint64_t cleared) {
 void family_head_comes(Engine *engine, const Record *head) {
     Family *family = family_of(engine, head);
     family->headed = true;
+    family->began = head->clock;
     family->held = false;
     engine->heads++;
     count_empty(engine, family, 1);
@@ -336,7 +337,18 @@ static bool prepare(Engine *engine, const Record *record, uint32_t stub, int db,
         cleared = highest(cleared, lowest(shown, clock - 1));
         end_ms = last_ms > end_ms ? last_ms : end_ms;
     }
-    if (end_ms <= now_ms || keyspace_mark(engine, db, hash, key, cleared, number, end_ms, now_ms))
+    bool by_end = is_over && record && record_kind(record) && cleared == family_ended_at(record);
+    int64_t ended_ms = by_end ? (int64_t)(record->clock >> 16) : 0;
+    if (is_over && is_own) { /* who begins anew has seen the end, and clears by a write what that end cleared */
+        const Record *mark = table_find(&engine->tables[MARKS + db], hash, key);
+        if (mark && record_deadline_ms(mark) && mark->clock >= cleared) {
+            cleared = mark->clock;
+            by_end = true;
+        }
+        cleared = by_end ? highest(cleared, lowest(cleared + 1, clock)) : cleared;
+        ended_ms = 0;
+    }
+    if (end_ms <= now_ms || keyspace_mark(engine, db, hash, key, cleared, number, end_ms, now_ms, ended_ms))
         return true;
     give_up(engine, kind * DATABASES + db, key);
     return false;

@@ -18,6 +18,7 @@ struct Family { /* its anchor, a record that has the key alone, stands behind it
     int64_t soonest_ms;       /* no member ends before it; meaningless without members */
     uint64_t shown;           /* no member that was seen under a head that has ended has a clock above it */
     int64_t last_ms;          /* no member ends behind it */
+    uint64_t began;           /* clock of the head when it came: what is older is of another */
     uint64_t raising;         /* so many, from the beginning, may need the longer deadline of the head */
     Family *next;             /* with work for slices */
     bool headed, queued;

@@ -271,7 +271,7 @@ static bool bury(Engine *engine, Known known, uint64_t hash, Arrived *newer, int
     uint64_t ended = newer->deadline_ms << 16;
     if (newer->flags & RECORD_KIND
         && !keyspace_mark(engine, newer->db, hash, newer->key, ended > newer->clock ? ended
-        : newer->clock, newer->node, shadow_ms, now_ms))
+        : newer->clock, newer->node, shadow_ms, now_ms, (int64_t)(newer->clock >> 16)))
         return false;
     int32_t node = nodes_intern(&engine->nodes, newer->node, &none);
     return node >= 0 && stub_bury(engine, known.record, known.stub, name_arrived(newer), newer->clock,
@@ -316,6 +316,32 @@ static void tell(Engine *engine, const Seen *seen, const Arrived *newer, bool is
         engine_note(engine, NOTE_MERGED, seen->db, seen->key);
 }
 
+/* Before a peer's mark comes that says that a head has ended there. If the collection here was begun behind that head,
+ * but before its end, then what this node has put into it is written again, behind the end: the mark would clear it on
+ * all nodes (decision 0211). False: no memory. */
+static bool restamp(Engine *engine, const Arrived *mark, uint64_t hash, int64_t now_ms) {
+    uint64_t clock = mark->clock, own = engine->settings.node;
+    const Record *head = family_head(engine, mark->db - MARKS, hash, mark->key, now_ms);
+    if (!head || (uint64_t)record_deadline_ms(head) << 16 <= clock)
+        return true;
+    Family *family = family_of(engine, head);
+    bool is_behind = family->began >> 16 > mark->deadline_ms
+        || (mark->node == own && engine->nodes.numbers[head->node] == own);
+    if (!is_behind || family->began > clock)
+        return true;
+    if (clock > engine->clock)
+        engine->clock = clock;
+    for (uint64_t place = family->count; place-- > family->dying;) {
+        const Record *record = family_member(family, place);
+        if (engine->nodes.numbers[record->node] == own && record->clock > family->began
+            && record->clock <= clock && record_deadline_ms(record) > now_ms
+            && !keyspace_again(engine, record, record_deadline_ms(record), record->flags & RECORD_IMPLICIT, now_ms,
+                               NOTE_NONE))
+            return false;
+    }
+    return true;
+}
+
 /* A version that outranks what is here. Without a life left it still supersedes, as a stub or by
  * taking the older record away. A member of what has ended here stays as a stub, for as long as others may keep it. */
 static int supersede(Engine *engine, Known known, uint64_t hash, Arrived *newer, int64_t now_ms) {
@@ -340,6 +366,11 @@ static int supersede(Engine *engine, Known known, uint64_t hash, Arrived *newer,
     if (is_live && is_member(newer->db) && family_is_cleared(engine, newer->db, newer->key, newer->clock, now_ms))
         is_live = false;
     int64_t end_ms = deadline_ms > shadow_ms ? deadline_ms : shadow_ms;
+    if (newer->db >= MARKS && newer->db < SCRIPTS && deadline_ms && end_ms > now_ms) {
+        if (!restamp(engine, newer, hash, now_ms))
+            return NO_ROOM;
+        known.record = table_find(&engine->tables[newer->db], hash, newer->key);
+    }
     if (!is_live && end_ms <= now_ms) {
         remove_known(engine, known, newer->clock);
     } else if (!is_live && newer->db < MARKS) {

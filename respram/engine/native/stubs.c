@@ -482,9 +482,11 @@ bool stub_bury(Engine *engine, Record *record, uint32_t stub, const Name *name, 
     return true;
 }
 
-/* Members of a key up to this clock are cleared, on all nodes, for as long as one of them could be alive. */
+/* Members of a key up to this clock are cleared, on all nodes, for as long as one of them could be alive. `ended_ms`:
+ * not because of a write, but because a head of that millisecond has ended (decision 0211); a mark keeps it as its
+ * deadline. */
 bool keyspace_mark(Engine *engine, int db, uint64_t hash, Span key, uint64_t clock, uint64_t number, int64_t until_ms,
-                   int64_t now_ms) {
+                   int64_t now_ms, int64_t ended_ms) {
     Record *mark = table_find(&engine->tables[MARKS + db], hash, key);
     if (mark) {
         uint64_t other = engine->nodes.numbers[mark->node];
@@ -494,6 +496,7 @@ bool keyspace_mark(Engine *engine, int db, uint64_t hash, Span key, uint64_t clo
                 return true;
             clock = mark->clock;
             number = other;
+            ended_ms = record_deadline_ms(mark);
         }
         if (shadow_ms > until_ms)
             until_ms = shadow_ms;
@@ -501,7 +504,8 @@ bool keyspace_mark(Engine *engine, int db, uint64_t hash, Span key, uint64_t clo
     Seal unsealed = {0};
     int32_t node = number == engine->settings.node ? 0 : nodes_intern(&engine->nodes, number, &unsealed);
     if (node < 0
-        || !keyspace_write(engine, mark, MARKS + db, hash, key, NULL, clock, (uint16_t)node, 0, until_ms, false, now_ms,
+        || !keyspace_write(engine, mark, MARKS + db, hash, key, NULL, clock, (uint16_t)node, ended_ms, until_ms,
+                           false, now_ms,
                            0))
         return false;
     if (clock > engine->clock)
@@ -519,7 +523,7 @@ bool stub_takes_over(Engine *engine, Record *record, int64_t now_ms) {
     uint64_t ended = record->flags & RECORD_KIND ? family_ended_at(record) : 0;
     if ((ended && !keyspace_mark(engine, record->db, keyspace_hash(engine, key), key, ended,
         engine->nodes.numbers[record->node],
-                                 record_shadow_ms(record), now_ms))
+                                 record_shadow_ms(record), now_ms, (int64_t)(record->clock >> 16)))
         || !stub_of_record(engine, record, now_ms)) {
         Span value = record_lying(record);
         wipe((uint8_t *)value.bytes, value.len);

@@ -93,7 +93,7 @@ bool stub_takes_over(Engine *engine, Record *record, int64_t now_ms);
 
 /* what stubs need of the others: keyspace.c, family.c, digest.c, dump.c */
 bool keyspace_mark(Engine *engine, int db, uint64_t hash, Span key, uint64_t clock, uint64_t number, int64_t until_ms,
-                   int64_t now_ms);
+                   int64_t now_ms, int64_t ended_ms);
 uint64_t family_cleared_by(const Record *head, uint64_t clock, int64_t now_ms);
 void keyspace_forget(Engine *engine, Record *record, uint64_t cleared);
 uint64_t family_ended_at(const Record *record);

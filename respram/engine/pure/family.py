@@ -16,13 +16,14 @@ from respram.record import (
     MARKS,
     SET,
     ZSET,
+    Record,
     Seal,
     is_member,
     key_of,
     member_key,
     name_of,
 )
-from respram.stamp import from_ms
+from respram.stamp import from_ms, to_ms
 
 FAMILY_BYTES = 600  # overhead of a family without its members (measured)
 MEMBER_BYTES = 16  # a member's place in the array, and the row's reference to it
@@ -43,6 +44,7 @@ class Store(Protocol):
     settings: Settings
     observer: Observer | None
     record_bytes: int
+    clock: int
 
     def row(self, db: int, key: bytes, now_ms: int) -> Row | None: ...
     def found(self, db: int, key: bytes) -> Row | None: ...
@@ -58,7 +60,9 @@ class Store(Protocol):
     ) -> None: ...  # fmt: skip
     def let_go(self, db: int, key: bytes, now_ms: int, event: bytes) -> bool: ...
     def cover(self, head: Row, until_ms: int, now_ms: int) -> None: ...
-    def mark(self, db: int, key: bytes, clock: int, node: int, until_ms: int, now_ms: int) -> None: ...
+    def mark(
+        self, db: int, key: bytes, clock: int, node: int, until_ms: int, now_ms: int, ended_ms: int = 0
+    ) -> None: ...  # fmt: skip
     def wipe(self, row: Row, now_ms: int) -> None: ...
     def end(self, row: Row, now_ms: int) -> None: ...
 
@@ -195,7 +199,7 @@ def head_goes(keyspace: Store, row: Row, cleared: int) -> None:
 
 def head_comes(keyspace: Store, row: Row) -> None:
     family = _family(keyspace, row.kind * DATABASES + row.db, row.key)
-    family.headed = True
+    family.headed, family.began = True, row.clock
     _count_empty(keyspace, family, 1)
 
 
@@ -222,11 +226,39 @@ def before_head(
         shown, last_ms = _outlived(keyspace, db, key)
         if shown:
             cleared, end_ms = max(cleared, min(shown, clock - 1)), max(end_ms, last_ms)
+    ended_ms = to_ms(row.clock) if is_over and row is not None and row.kind and cleared == ended_at(row) else 0
+    if is_over and kind and is_own:
+        # Who begins anew has seen the end, and clears by a write what that end cleared.
+        mark = keyspace.tables[MARKS + db].get(key)
+        if mark is not None and mark.deadline_ms and mark.clock >= cleared:
+            cleared, ended_ms = mark.clock, mark.deadline_ms
+        if ended_ms:
+            cleared, ended_ms = max(cleared, min(cleared + 1, clock)), 0
     if row is not None and row.kind:
         head_goes(keyspace, row, clock if not is_over else cleared if end_ms > now_ms else 0)
     if kind and end_ms > now_ms:
-        keyspace.mark(db, key, cleared, of, end_ms, now_ms)
+        keyspace.mark(db, key, cleared, of, end_ms, now_ms, ended_ms)
     return False
+
+
+def restamp(keyspace: Store, mark: Record, now_ms: int) -> None:
+    """Before a peer's mark comes that says that a head has ended there. If the collection here was begun behind that
+    head, but before its end, then what this node has put into it is written again, behind the end: the mark would clear
+    it on all nodes (decision 0211).
+    """
+    clock, own = mark.clock, keyspace.settings.node
+    head = keyspace.head(mark.db - MARKS, mark.key, now_ms)
+    if head is None or from_ms(head.deadline_ms) <= clock:
+        return
+    family = family_of(keyspace, head)
+    is_behind = to_ms(family.began) > mark.deadline_ms or head.node == mark.node == own
+    if not is_behind or family.began > clock:
+        return
+    keyspace.clock = max(keyspace.clock, clock)
+    for row in reversed(family.rows[family.dying :]):
+        is_own = row.node == own and family.began < row.clock <= clock
+        if is_own and row.deadline_ms > now_ms and row.value is not None:
+            keyspace.put(row.db, row.key, row.value, row.seal, row.deadline_ms, row.implicit, now_ms, b"")
 
 
 def _outlived(keyspace: Store, db: int, key: bytes) -> tuple[int, int]:

@@ -220,16 +220,21 @@ class Keyspace:
         if self.outbox.bytes_max:
             self.outbox.add(head.db, head.key, len(head.key))
 
-    def mark(self, db: int, key: bytes, clock: int, node: int, until_ms: int, now_ms: int) -> None:
-        """Members of a key up to this clock are cleared, on all nodes, for as long as one of them could be alive."""
+    def mark(
+        self, db: int, key: bytes, clock: int, node: int, until_ms: int, now_ms: int, ended_ms: int = 0
+    ) -> None:  # fmt: skip
+        """Members of a key up to this clock are cleared, on all nodes, for as long as one of them could be alive.
+        `ended_ms`: not because of a write, but because a head of that millisecond has ended (decision 0211); a mark
+        keeps it as its deadline.
+        """
         row = self.tables[MARKS + db].get(key)
         if row is not None and (row.clock, row.node) >= (clock, node):
             if until_ms <= row.shadow_ms:
                 return
-            clock, node = row.clock, row.node
+            clock, node, ended_ms = row.clock, row.node, row.deadline_ms
         shadow_ms = until_ms if row is None else max(until_ms, row.shadow_ms)
         self.clock = max(self.clock, clock)
-        self.write(row, MARKS + db, key, None, None, clock, node, 0, shadow_ms, False, now_ms)
+        self.write(row, MARKS + db, key, None, None, clock, node, ended_ms, shadow_ms, False, now_ms)
         if self.outbox.bytes_max:
             self.outbox.add(MARKS + db, key, len(key))
 
@@ -485,7 +490,7 @@ class Keyspace:
         ended = 0
         if row.kind:
             ended = family.ended_at(row)
-            self.mark(row.db, row.key, ended, row.node, row.shadow_ms, now_ms)
+            self.mark(row.db, row.key, ended, row.node, row.shadow_ms, now_ms, to_ms(row.clock))
         self.remove(row, ended)
         name = stub_name(row.db, row.key)
         self.bury(None, name, row.clock, row.node, row.deadline_ms, row.shadow_ms, now_ms)

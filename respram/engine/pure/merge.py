@@ -7,7 +7,7 @@ from respram.engine.pure import family, shares
 from respram.engine.pure.keyspace import Keyspace
 from respram.engine.pure.record import Row
 from respram.errors import PeerError
-from respram.record import DATABASES, MARKS, Record, Seal, is_member, key_of, shadow_of, stub_name, unpack
+from respram.record import DATABASES, MARKS, SCRIPTS, Record, Seal, is_member, key_of, shadow_of, stub_name, unpack
 from respram.stamp import from_ms, to_ms
 
 # as long as any node's --max-ttl may be: a cut record remembers the end that it was given
@@ -99,10 +99,12 @@ def _merge(keyspace: Keyspace, record: Record, row: Row | None, now_ms: int) -> 
     elif value is None and record.db < MARKS:
         if record.kind:  # it has ended: a mark stores the end, since a stub has no deadline
             ended = max(record.clock, from_ms(record.deadline_ms))
-            keyspace.mark(record.db, record.key, ended, record.node, shadow_ms, now_ms)
+            keyspace.mark(record.db, record.key, ended, record.node, shadow_ms, now_ms, to_ms(record.clock))
         name = record.key if record.named else stub_name(record.db, record.key)
         keyspace.bury(row, name, record.clock, record.node, record.deadline_ms, shadow_ms, now_ms)
     else:
+        if MARKS <= record.db < SCRIPTS and record.deadline_ms:
+            family.restamp(keyspace, record, now_ms)
         seal = record.seal if value is not None else None
         own = record.shares if value is not None else b""
         if value is not None and seal is None and not record.kind:

@@ -47,9 +47,8 @@ ORDERS: dict[int, Callable[[], Order]] = {}  # by kind
 
 class Family:
     __slots__ = (
-        "space", "key", "rows", "dying", "headed", "latest", "version", "soonest_ms", "last_ms", "shown", "order",
-        "raising",
-        "queued",
+        "space", "key", "rows", "dying", "headed", "latest", "version", "soonest_ms", "last_ms", "shown", "began",
+        "order", "raising", "queued",
     )  # fmt: skip
 
     def __init__(self, space: int, key: bytes) -> None:
@@ -63,6 +62,7 @@ class Family:
         self.soonest_ms = 0  # no member ends earlier; undefined without members
         self.last_ms = 0  # no member ends later
         self.shown = 0  # no member that was visible under an ended head has a higher clock
+        self.began = 0  # clock of the head when it came: what is older is of another
         self.raising = 0  # members at the beginning that may need the head's longer deadline
         self.queued = False  # queued for slices of work
         make = ORDERS.get(space // DATABASES)
