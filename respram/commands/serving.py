@@ -9,6 +9,7 @@ The session may be suspended (a script that runs for long): `later` calls back w
 served by other sessions. So there are never more sessions than forwards at a time, which the core bounds.
 """
 
+import re
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ FREE_MAX = 64  # idle sessions kept for the next forwards
 RIGHTS_MAX = 64  # users whose rules are cached
 MULTI, EXEC = b"*1\r\n$5\r\nMULTI\r\n", b"*1\r\n$4\r\nEXEC\r\n"
 COPY_WORDS = 3  # the words of a COPY without options
+COPIES = re.compile(rb"\$4\r\ncopy\r\n", re.IGNORECASE)
 NO_RECORDS = Fetched([], False)
 STRANGE = b"-ERR this command cannot be forwarded\r\n"
 KEEPS = full_user(by_name=BY_NAME - {b"del"})
@@ -91,6 +93,8 @@ class Serving:
             if conn.queue is None or conn.session.suspended or conn.session.closing:
                 self._end(conn, forward, b"", now_ms, done)
                 return
+            if COPIES.search(data):  # the engine may run it in EXEC, and tells nobody
+                conn.wrote_beyond = True
             conn.watched.update(_unpack_watched(forward.watched))
             data = EXEC
         self._go_on(conn, forward, bytes(node.engine.feed(conn.session, data, now_ms)), now_ms, done, later)

@@ -132,3 +132,19 @@ def test_a_node_without_peers_shares_nothing() -> None:
     rig = Rig(ENGINES["pure"])
     rig.connect()(b"SCRIPT", b"LOAD", TEXT)
     assert rig.engine.count(SCRIPTS, rig.now_ms) == 0
+
+
+@pytest.mark.parametrize("name", ENGINES)
+def test_a_text_whose_time_is_up_takes_no_database_of_clients(name: str) -> None:
+    """Names of stubs have no room for the space of scripts: a stub of a text was one of a client's database."""
+    rig = Rig(ENGINES[name])
+    engine, soon, late = rig.engine, rig.now_ms + 1_000, rig.now_ms + 60_000
+    engine.store(SCRIPTS, DIGEST, TEXT, late, False, rig.now_ms, b"")
+    engine.store(SCRIPTS, DIGEST, TEXT, soon, False, rig.now_ms, b"")  # a shorter life: what it replaced has a shadow
+    rig.advance(5_000)
+    assert engine.peek(SCRIPTS, DIGEST, rig.now_ms) is None
+    assert engine.counters()["stubs"] == 1
+    engine.store(SCRIPTS, DIGEST, TEXT, late, False, rig.now_ms, b"")
+    assert engine.counters()["stubs"] == 0
+    rig.advance(60_000)
+    assert engine.count(SCRIPTS, rig.now_ms) == 0 and not engine.counters()["stubs"]

@@ -146,6 +146,8 @@ HANDLER(copy) {
         || !reply_reserve(engine, REPLY_HEAD_BYTES))
         return false;
     Span source = command_arg(command, 1), target = command_arg(command, 2);
+    if (db != session->db && session->decides)
+        return false; /* `dispatch` says to the node that asked that more was written than the keys it named */
     if (target.len > HOT_BYTES_MAX
         || (db == session->db && source.len == target.len
             && (!source.len || !memcmp(source.bytes, target.bytes, source.len))))

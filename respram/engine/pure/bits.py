@@ -120,6 +120,8 @@ def _between(data: bytes, first: int, last: int) -> int:
 # -- BITOP --------------------------------------------------------------------------------------------
 def bitop(keyspace: Keyspace, session: Session, argv: list[bytes], now_ms: int) -> bytes | None:
     """BITOP operation target source ... An empty result lets go of what is there: that is for `dispatch`."""
+    if len(argv) < 4:
+        return None
     operation, target, names = argv[1].lower(), argv[2], argv[3:]
     if operation not in (b"and", b"or", b"xor", b"not") or not 1 <= len(names) <= BITOP_SOURCES_MAX:
         return None

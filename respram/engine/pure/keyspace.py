@@ -277,11 +277,13 @@ class Keyspace:
             return False
         shadow_ms = self._shadow_left(row, now_ms)
         self.clock = advance(self.clock, now_ms, row.clock)
-        if shadow_ms:
-            self.bury(row, stub_name(db, key), self.clock, self.settings.node, 0, shadow_ms, now_ms)
-        else:
+        if not shadow_ms:
             self.wheel.remove(row)
             self.remove(row, self.clock)
+        elif db < MARKS:
+            self.bury(row, stub_name(db, key), self.clock, self.settings.node, 0, shadow_ms, now_ms)
+        else:
+            self.write(row, db, key, None, None, self.clock, self.settings.node, now_ms, shadow_ms, False, now_ms)
         self.writes += 1
         if self.outbox.bytes_max:
             self.outbox.add(db, key, len(key))
@@ -487,6 +489,15 @@ class Keyspace:
         """The same version as a stub. A mark remembers until when what has ended took members: a stub has no deadline
         of its head.
         """
+        assert row.value is not None
+        if row.db >= MARKS:  # a script: it has no name, and stays a row under its key
+            self.record_bytes -= len(row.value)
+            self.live[row.db] -= 1
+            self._count_stub(row, 1)
+            row.value = None
+            self._note_seal(row, None)
+            self.wheel.place(row, row.shadow_ms, now_ms)
+            return
         ended = 0
         if row.kind:
             ended = family.ended_at(row)

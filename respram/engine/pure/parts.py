@@ -62,6 +62,8 @@ def copy(keyspace: Keyspace, session: Session, argv: list[bytes], now_ms: int) -
     (source, target), (db, replaces) = argv[1:3], words
     if (db == session.db and source == target) or len(target) > HOT_BYTES_MAX:
         return None
+    if db != session.db and session.decides:
+        return None  # `dispatch` says to the node that asked that more was written than the keys it named
     row, copied = keyspace.row(session.db, source, now_ms), False
     old = keyspace.tables[db].get(target)
     if (row is not None and is_long(row)) or (old is not None and old.kind):
