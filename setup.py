@@ -47,10 +47,10 @@ ABI3 = os.environ.get("RESPRAM_ABI3") == "1" and not sysconfig.get_config_var("P
 LIMITED = [
     "-DPy_LIMITED_API=0x030B0000",
     "-DCYTHON_LIMITED_API=1",
-    # Two macros outside the limited API that the bindings use, by the functions that are within it.
+    # The bindings use two macros outside the limited API; these are the functions inside it.
     "-DPyBytes_AS_STRING=PyBytes_AsString",
     "-DPyBytes_GET_SIZE=PyBytes_Size",
-    # Whatever else is outside must end the build, and not the first import.
+    # Other uses outside it must fail the build, not the first import.
     "-Werror=implicit-function-declaration",
 ]
 
@@ -82,7 +82,7 @@ def extensions() -> list[Extension]:
             Extension("respram.server._pump", ["respram/server/_pump.pyx"], depends=parts, extra_compile_args=flags)
         ]
     fields = Extension("respram.wire._fields", ["respram/wire/_fields.pyx"], extra_compile_args=flags)
-    # The generated file goes to build/, so that the source folder holds sources only.
+    # Generated files go to build/, so that the source folder holds only sources.
     made = cythonize(
         [extension, fields, *pump],
         build_dir="build/cython",

@@ -9,7 +9,7 @@
 #include <string.h>
 
 typedef struct Seen {
-    uint64_t digest; /* over the args of all commands, in order */
+    uint64_t digest; /* a hash over the args of all commands, in order */
     size_t commands, used;
     Scanned last;
     Fault fault;

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define INPUT_BYTES_MAX (1 << 20) /* of one file: inputs of the corpus have some hundred */
+#define INPUT_BYTES_MAX (1 << 20) /* of one file: inputs of the corpus have a few hundred */
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

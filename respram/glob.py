@@ -31,7 +31,7 @@ def fits(pieces: Glob, text: bytes) -> bool:
         return False
     size, first = pieces[0]
     if not text:
-        # Redis looks at the pattern only while there is text, so `*` does not match nothing.
+        # Redis reads the pattern only while there is text, so `*` does not match the empty text.
         return len(pieces) == 1 and not size
     if len(pieces) == 1:
         return len(text) == size and first.match(text) is not None

@@ -17,8 +17,8 @@ INT_CHARS_MAX = 20  # "-9223372036854775808" and "18446744073709551615"
 FLOAT_CHARS_MAX = 5 * 1024 - 1  # Redis copies the text into a buffer of 5 KiB, with a final NUL
 EXPONENT_DIGITS_MAX = 9  # a longer exponent is out of range for every mantissa
 
-# Redis computes in the 80-bit long double of x86: 64 bits of mantissa, exponents to 16383. What would
-# round beyond its greatest or to nothing below its least is an error there, hence here.
+# Redis computes in the 80-bit long double of x86: 64 bits of mantissa, exponents to 16383. What rounds
+# above its maximum, or to zero below its minimum, is an error there and here.
 LONG_DOUBLE_OVERFLOW = Fraction((1 << 65) - 1) * (1 << (16383 - 64))
 LONG_DOUBLE_UNDERFLOW = Fraction(1, 1 << 16446)
 

@@ -50,8 +50,8 @@ from respram.wire.frames import Frames
 
 ACCEPTED_BYTES_MAX = 1 << 20  # of what a decision wrote beside its keys: the rest comes by gossip alone
 FRAME_SPARE_BYTES = 2 << 20  # of a frame besides the longest value: an address book, a batch
-# What any node may be set to (proto-max-bulk-len), and so what a peer may hold from before it was set to less. A frame
-# with it has to be read: else the link breaks each time it comes, and nothing else of that peer comes either.
+# The highest proto-max-bulk-len of any node: a peer may hold such a value from before its limit was lowered. A frame
+# with it must be readable: otherwise the link would break at each attempt, and nothing else would arrive either.
 VALUE_BYTES_MAX = 512 << 20
 JOINED_BYTES_MAX = 64 << 10  # small frames of one turn are sent together
 

@@ -39,12 +39,12 @@ KEY_BYTES = 32
 BLOCK_BYTES = 16
 PAD_BLOCKS = 1024  # keystream made at once: 16 KiB in 2.2 us, a thousandth of a microsecond per 8 bytes
 GCM_TAG_BYTES = 16  # added by GCM, and not stored
-# from here on a value is passed through the cipher by itself; see native/seal.c
+# a longer value is encrypted by itself; see native/seal.c
 LONG_BYTES = PAD_BLOCKS * BLOCK_BYTES // 2
 LONG_SEALER = 1 << 63  # the bit of the node number that is inverted in the sealer of long values
 LONG_FIRST = 2  # GCM's counter at its first block; 1 is used for the tag
 LONG_COUNT_MAX = 1 << 31  # long values of one boot; further ones use positions like all others
-# of a ring: one a day for as long as a record lives, and one for each boot that writes before it meets the others
+# keys of a ring: one for each day of a record's life, and one for each boot that writes before it meets the others
 KEYS_MAX = 1024
 OWN_ROOM = 32  # of them are reserved for this node's own keys
 QUOTA_KEYS = 512  # keys that one peer may introduce
@@ -71,7 +71,7 @@ class SealKey:
     made_ms: int
     key: memoryview  # part of the ring's memory
     encrypt: Encrypt  # counter blocks to keystream; `out` needs BLOCK_BYTES more room than the input
-    # the same by GCM where that is faster: (nonce, value, None, out), with GCM_TAG_BYTES more room in `out`
+    # the same with GCM if that is faster: (nonce, value, None, out), where `out` has GCM_TAG_BYTES more room
     whole: Whole | None
     run: CipherContext  # in CTR mode, for one value at a time: `reset_nonce` to its first block, then `update`
     used: bool
@@ -93,7 +93,7 @@ class Ring:
         self._memory = memoryview(memory)
         self._keys: dict[int, SealKey] = {}
         self._free = list(reversed(range(0, RING_BYTES, KEY_BYTES)))
-        # tells nothing of the key
+        # reveals nothing about the key
         self._own_draw = int.from_bytes(sha256(b"respram spread " + own).digest()[:2], "little")
         self._least_ms = self._renew_ms = 0
         self._current = self._add(own, made_ms, used=False)
@@ -155,7 +155,7 @@ class Ring:
         """
         counts = Counter(one.teller for one in self._keys.values())
         told = [one for one in self._keys.values() if one.used and (not only or one.id in only)]
-        # a receiver has a quota, too
+        # the receiver has a quota too
         told.sort(key=lambda one: (one is not self._current, one.teller != HERE, counts[one.teller]))
         return b"".join(_PACKED.pack(one.made_ms, bytes(one.key)) for one in told)
 
@@ -222,7 +222,7 @@ class Ring:
         at = self._free.pop()
         place = self._memory[at : at + KEY_BYTES]
         place[:] = key
-        # ECB over counter blocks, none of which comes twice, is CTR: and many values' blocks go in one call.
+        # ECB over distinct counter blocks is CTR, and one call can encrypt the blocks of many values.
         encrypt = Cipher(AES(place), ECB()).encryptor().update_into  # noqa: S305
         run = Cipher(AES(place), CTR(bytes(BLOCK_BYTES))).encryptor()
         whole = AESGCM(place).encrypt_into if self.by_gcm else None

@@ -86,7 +86,7 @@ class RespramCache(RedisCache):  # type: ignore[misc]
         super().__init__(server, params)
         self._class = RespramCacheClient
         self._generation_key = f"{self.key_prefix}:respram:generation"
-        # Django makes a backend for each thread and alias; what one of them clears, all of them see at once.
+        # Django makes a backend for each thread and alias; all of them see at once what one of them has cleared.
         self._seen = _GENERATIONS.setdefault((tuple(self._servers), self._generation_key), Generation())
 
     def make_and_validate_key(self, key: Any, version: int | None = None) -> str:

@@ -52,7 +52,7 @@ def _refused() -> dict[bytes, Command]:
     return found
 
 
-# What is served, to whom it may be, containers with their subcommands inside: the view of COMMAND.
+# The served commands, containers with their subcommands inside: the view of COMMAND.
 COMMANDS: dict[bytes, Command] = {
     name: command
     for entries in (KEYSPACE, HASHES, SETS, SORTED_SETS, MODULES, LETTING_GO, SCRIPTING,

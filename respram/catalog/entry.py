@@ -95,7 +95,7 @@ class Command:
     asks: bool = False  # a missing key is looked up at the peers
     hot: bool = False
     most: int = 0  # arguments that a fast path takes, the command's name among them
-    # only for a user to whom an operator gave it by its name; no category and no +@all includes it
+    # only for a user to whom an operator granted it by name; no category and no +@all includes it
     by_name: bool = False
 
     @property

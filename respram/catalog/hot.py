@@ -15,7 +15,7 @@ EVERY = (1 << len(HOT) + 1) - 2  # a bit for each number
 HOT_NAMES = frozenset(command.name for command in HOT)
 
 COLLECTIONS = (b"hash", b"set", b"sorted-set")  # groups whose handlers check the collection's head themselves
-# others that do: what they do to a key is the same whatever is under it
+# other such commands, whose effect does not depend on the key's type
 OF_ANY_KIND = frozenset({
     b"exists", b"touch", b"type", b"ttl", b"pttl", b"expiretime", b"pexpiretime", b"expire", b"pexpire", b"expireat",
     b"pexpireat", b"del", b"unlink",

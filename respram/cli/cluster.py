@@ -28,7 +28,7 @@ READY_S = 60.0  # after this the held lines are shown, whether the nodes are rea
 HELD_LINES_MAX = 1_000  # lines held back until the nodes are ready
 STOP_S = 8.0  # a node promises to stop within 5 s
 LINE_BYTES_MAX = 4096  # longer lines of a node's output are cut
-# SIGHUP means here that the terminal is gone; a node takes it for a reload
+# SIGHUP means here that the terminal is gone, while a node takes it for a reload
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 LOOPBACK = "127.0.0.1"
 EVERYWHERE = {"0.0.0.0": LOOPBACK, "::": "::1"}  # noqa: S104 - where nodes reach one that listens at all addresses
@@ -171,7 +171,7 @@ def run(flags: Mapping[str, str], variables: Mapping[str, str], say: Callable[[s
     try:
         with selectors.DefaultSelector() as selector:
             for number, words in enumerate(planned.commands, 1):
-                # In this process's group: Ctrl-C reaches each of them, as does whatever ends the group.
+                # In this process's group, so that Ctrl-C and other signals to the group reach every node.
                 process = subprocess.Popen(
                     [sys.executable, "-m", "respram", "serve", *words], env=environment, stdin=subprocess.DEVNULL,
                     stdout=subprocess.PIPE, stderr=subprocess.STDOUT,

@@ -40,7 +40,7 @@ def run_gateway(words: list[str], variables: Mapping[str, str], parse: Parse) ->
     with needing("gateway"):
         from respram.gateway.serving import serve
 
-        # Mcp is imported at the first call of an agent; report its absence at the start.
+        # The module mcp is imported at the first call of an agent; report its absence at the start.
         if importlib.util.find_spec("mcp") is None:
             raise ModuleNotFoundError("no module named mcp", name="mcp")
     return serve(made)

@@ -43,7 +43,7 @@ SECRET_HELP = """respram secret: print a fresh secret, 256 random bits, for --cl
 """
 COMMANDS = ("serve", "ping", "cluster", "gateway", "mcp", "status", "top", "secret", "completion", "man", "check",
             "snapshot")
-# What most nodes are started with; `serve --help-all` has the rest.
+# The options that most nodes need; `serve --help-all` shows all of them.
 EVERYDAY = {
     "where it listens": ("bind", "port", "unixsocket", "tls-port", "metrics-port"),
     "what it keeps, and how long": ("default-ttl", "max-ttl", "maxmemory", "notify-keyspace-events"),
@@ -239,7 +239,7 @@ def _print_secret() -> None:
 
 
 def _serve(flags: dict[str, str], variables: Mapping[str, str]) -> int:
-    # A wrong setting is told before uvloop or an engine is imported.
+    # A wrong setting is reported before uvloop or an engine is imported.
     from respram.config.settings import load
 
     gateway_port = flags.pop("gateway", None)
@@ -248,7 +248,7 @@ def _serve(flags: dict[str, str], variables: Mapping[str, str]) -> int:
         return _server()(config, _terminal())
     from respram.cli.gateway import beside, read_port
 
-    # Somebody is to watch: whoever wants other events says so.
+    # The view needs these events; a given option wins.
     spoken = "notify-keyspace-events" in flags or "RESPRAM_NOTIFY_KEYSPACE_EVENTS" in variables or "config" in flags
     config = load(flags if spoken else {**flags, "notify-keyspace-events": "K$gx"}, variables)
     with beside(config, read_port(gateway_port), variables):

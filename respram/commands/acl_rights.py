@@ -126,16 +126,16 @@ def _command_rule(rights: Rights, rule: bytes) -> None:
     if rights.taken > COMMAND_RULES_MAX:
         raise BadRule(b"At most %d rules about commands are taken at once" % COMMAND_RULES_MAX)
     if name == b"@all":
-        # A right that is given by name alone was not meant by +@all, and is not taken by it either.
+        # +@all does not grant the rights that are granted by name only, and does not take them away either.
         kept = [old for old in rights.rules if old[:1] == b"+" and old[1:] in BY_NAME] if rule[:1] == b"+" else []
         rights.everything_first, rights.rules = rule[:1] == b"+", kept
         return
     if name.endswith(b"|"):
         raise BadRule(SYNTAX)
-    # A category of another type's commands is known, and empty here.
+    # Categories of types that do not exist here are known, and empty.
     if not _meant(name) and not (name.startswith(b"@") and name[1:] in CATEGORIES):
         raise BadRule(UNKNOWN)
-    # The last word on a command, or on its container, replaces what was said before.
+    # The last rule for a command, or for its container, replaces the earlier ones.
     rules = [old for old in rights.rules if old[1:] != name and not old[1:].startswith(name + b"|")]
     one = not name.startswith(b"@")
     before = _outcome(rights.everything_first, rules)

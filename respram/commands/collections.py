@@ -19,7 +19,7 @@ from respram.record import HASH, SET, ZSET, member_key
 
 KIND_NAMES = {0: b"string", HASH: b"hash", SET: b"set", ZSET: b"zset"}  # as TYPE replies
 WALK_MEMBERS = 1_000  # members taken out of the engine at a time
-# members that a reply tells as they are at one moment; of more it is made in steps, in 10 to 25 ms at once
+# members that a reply lists in one step, which takes 10 to 25 ms; longer replies are made in several steps
 TOLD_AT_ONCE = 8_192
 SEEN_SETS = 256  # sets of a walk over a million members: freeing 4,000 hashes takes 0.1 ms
 DRAW_BYTES = 2 << 10  # work of drawing one member, which takes 3 us, in bytes, besides reading it

@@ -14,7 +14,7 @@ from respram.catalog import Command, find
 from respram.commands.node import Conn, Node
 from respram.commands.telling import note_prefix, note_reader, tell, wants
 
-# of the table of read keys; when it is full, the oldest are invalidated, as when there are too many keys
+# of the table of read keys; when it is full, the oldest entries are invalidated
 TRACKED_BYTES_MAX = 48 << 20
 TRACKED_KEY_BYTES = 350  # overhead of a tracked key: its entry, and the dict of its readers
 

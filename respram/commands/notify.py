@@ -128,8 +128,8 @@ def end_pause(node: Node) -> None:
 
 
 # -- missing keys that somebody watches ---------------------------------------------------------------
-# They alone can come and go without a trace. A key that exists is watched by its stamp, which no later state repeats.
-# A missing one has none, so its coming is told to whoever watches it, and what is noted then equals no stamp.
+# Only missing keys can appear and end unnoticed. An existing key is watched by its stamp, which no later state repeats.
+# A missing key has none. So its watchers are told when it appears, and what they store then equals no stamp.
 def await_key(conn: Conn, watched: Watched) -> None:
     conn.node.awaited.setdefault(watched, {})[conn] = None
 

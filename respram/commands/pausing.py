@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from respram.catalog import Command
 
-# They go to the other nodes as writes do, or may do so, and a pause of writes holds them back too, as in Redis.
+# They reach the other nodes like writes, or may do so. A pause of writes holds them back too, as in Redis.
 SPREADING = frozenset({b"publish", b"spublish", b"eval", b"evalsha"})
 
 

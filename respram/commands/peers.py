@@ -34,7 +34,7 @@ class MemberFacts:
     status: bytes  # alive, suspect, dead, left
     ready: bool
     incarnation: int
-    # where cluster clients find it: host:port, or host:port/port with TLS; b"": it tells none of them
+    # its address for cluster clients: host:port, or host:port/port with TLS; b"": none
     clients: bytes = b""
 
 

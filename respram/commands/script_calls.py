@@ -25,9 +25,9 @@ from respram.scripting.scripts import Scripts
 
 LIVES = frozenset({b"ttl", b"pttl", b"expiretime", b"pexpiretime"})
 SCRIPT_REPLY_BYTES_MAX = 64 << 20  # of one call; Lua's own limit is usually lower
-# of a reply: whoever makes such looks at the clock, as the hook of Lua does once in a hundred commands
+# of a reply: after a longer one the clock is checked, as Lua's hook does once in a hundred commands
 LONG_BYTES = 4_096
-# What is told to a script; Lua puts ERR before them.
+# Error texts for scripts; Lua puts ERR before them.
 UNKNOWN = Answer(None, FAULT, b"Unknown Redis command called from script")
 WRONG_ARITY = Answer(None, FAULT, b"Wrong number of args calling Redis command from script")
 NOT_IN_SCRIPTS = Answer(None, FAULT, b"This Redis command is not allowed from script")
@@ -67,7 +67,7 @@ class Calls:
         self.now_ms = conn.now_ms  # constant during a script, as in Redis
         self.db = conn.session.db
         self.proto = 2  # protocol of the replies that it sees, until it calls redis.setresp
-        # to its first commands: the engine ran them, and handed the script over
+        # replies to its first commands, which the engine ran before it handed the script over
         self.replies: deque[bytes] | None = None
         self.is_fast = conn.session.hot and not self.read_only  # whether its commands may use fast paths
         self.call_inside = conn.node.engine.call_inside
@@ -115,7 +115,7 @@ class Calls:
                 if command.grows and not (running.wrote or self.allows_oom) and conn.node.engine.full():
                     raise OOM
                 running.wrote = True
-            # a share for each: what they take together is bounded by time
+            # each script gets a share of its own; together they are bounded by time
             conn.node.engine.allow(LOOK_BYTES * len(argv))
             if self.scripts.judge():
                 return ENDED

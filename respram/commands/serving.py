@@ -45,7 +45,7 @@ class Served:
 
 
 Done = Callable[[Served], None]
-# when, in Unix milliseconds, and what is then called with the time
+# Unix time in milliseconds, and the function that is called with it
 Later = Callable[[int, Callable[[int], None]], None]
 
 
@@ -86,7 +86,7 @@ class Serving:
         data = forward.commands
         if forward.kind == TOGETHER:
             node.engine.feed(conn.session, MULTI + data, now_ms)
-            # on a busy machine a turn ends early, and what it left would be answered in front of EXEC
+            # on a busy machine a turn ends early, and the remaining commands would be answered before EXEC
             while conn.session.more:
                 node.engine.feed(conn.session, b"", now_ms)
             conn.catch_up()

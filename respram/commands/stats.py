@@ -40,7 +40,7 @@ class Slow(NamedTuple):
     name: bytes
 
 
-# by which the times of commands are counted
+# upper bounds of the histogram of commands' times
 MICROS_BOUNDS = (10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 100_000)
 
 

@@ -43,7 +43,7 @@ def unknown_subcommand(container: bytes, spelt: bytes) -> ClientError:
     )
 
 
-# A line break inside an error text would end the reply early: Redis writes blanks instead.
+# A line break in an error text would end the reply early, so Redis replaces it with blanks.
 ONE_LINE = bytes(32 if byte in (10, 13) else byte for byte in range(256))
 
 

@@ -146,7 +146,7 @@ class Limits:
                                              "evicted.")
 
     # -- output -----------------------------------------------------------------------------------
-    # Redis sets none for ordinary clients, and one that does not read can take its whole memory. These
+    # Redis sets no limit for ordinary clients, so one that does not read can take all of its memory. These
     # are half of Redis's hard figure for replicas, and all of its soft one: several times the longest
     # pipeline that a client library writes before it reads, and still a bound.
     output_buffer_bytes_max: int = bound(

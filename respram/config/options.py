@@ -25,7 +25,7 @@ HOST = re.compile(r"[A-Za-z0-9:._%-]{1,253}")
 SERVICE = re.compile(r"(?=.{1,253}$)([A-Za-z0-9_-]{1,63}\.)*[A-Za-z0-9_-]{1,63}\.?")
 COLLECTOR = re.compile(r"https?://[A-Za-z0-9:._\[\]-]{1,253}(/[A-Za-z0-9._/-]{0,253})?")
 SIZE_UNITS = {"": 1, "b": 1, "k": 1000, "kb": KIB, "m": 1000**2, "mb": MIB, "g": 1000**3, "gb": GIB}  # as in Redis
-# by the end of a limit's name
+# units by the end of a limit's name
 UNITS = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "percent": "percent"}
 YES, NO = ("yes", "true", "on", "1"), ("no", "false", "off", "0")
 EVENT_LETTERS = frozenset("KEg$lshzxetdnmA")

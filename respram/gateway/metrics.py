@@ -23,7 +23,7 @@ METHODS = frozenset(("GET", "HEAD", "PUT", "POST", "DELETE", "OPTIONS"))  # othe
 BOUNDS_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 OPENMETRICS = "application/openmetrics-text"
 
-# From a name of INFO to a metric: kind, name, what it says, and what to divide by.
+# A field of INFO and its metric: kind, name, description and divisor.
 FROM_INFO: Mapping[str, tuple[str, str, str, float]] = {
     "records": ("gauge", "respram_node_keys", "Keys with a value.", 1),
     "stubs": ("gauge", "respram_node_stubs", "Keys whose value is gone and whose name is kept.", 1),

@@ -23,8 +23,8 @@ from respram.gateway.settings import Settings
 from respram.gateway.target import Target
 
 STOP_S = 2  # for streams and slow responses, after the signal to stop
-# What was imported stays, and is looked through no more; what requests leave behind is looked for once in some hundred
-# of them.
+# Imported objects are excluded from collection. Garbage of requests is collected once in some hundred
+# requests.
 GC_THRESHOLDS = (20_000, 20, 20)
 READY_LINE = b"ready\n"  # what a parent with a lifeline waits for
 

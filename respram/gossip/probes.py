@@ -53,7 +53,7 @@ class Probes:
     asked: dict[int, Asked] = field(default_factory=dict)  # by nonce
     order: list[int] = field(default_factory=list)
     doubt: int = 0
-    # members whose link ended, and how often more they are dialled for it
+    # members whose link ended, and how often they are still to be dialled
     ended: dict[int, int] = field(default_factory=dict)
     windows_low: int = 0
     window_from_ms: int = 0
@@ -69,7 +69,7 @@ class Probes:
             self.host.rng.shuffle(self.order)
         while self.order:
             number = self.order.pop()
-            # not whose link was let go since the list was made
+            # without members whose link was closed since the list was made
             if number in self.book.alive and self.neighbours.is_partner(number):
                 self._ping(number)
                 return
@@ -277,7 +277,7 @@ class Probes:
         if member is None or member.status != SUSPECT or member.incarnation != incarnation:
             return
         if self._heard_since(number, self.host.now.ms - self.host.policy.suspicion_ms):
-            # it speaks to us: let it deny
+            # it is speaking to us, and may deny
             self.host.at(self.host.now.ms + self.host.policy.suspicion_ms, Verdict(number, incarnation))
             link = self.neighbours.link_to(number)
             if link is not None:

@@ -128,7 +128,7 @@ class Repair:
             [peer for peer in peers if peer.unreachable or not peer.equal_stamp],
             [peer for peer in peers if peer.follow_up],
         ):
-            # never only these: one that never becomes equal must not hold up all
+            # not only these: a peer that never becomes equal must not hold up the others
             if first and self.host.rng.random() < 0.75:
                 return self.host.rng.choice(first)
         return self.host.rng.choice(peers)

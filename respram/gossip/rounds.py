@@ -106,9 +106,9 @@ class Rounds:
     def finish(self, round: Round, given_up: bool = False) -> None:
         peer = round.peer
         if not (given_up or round.moved or round.more or round.refused or self.host.store.full()) and peer.wants:
-            # Neither lacks anything: they differ in what was overwritten before it was sent, as a key that is written
-            # all the time does. It would be no use to ask that peer for what clients miss here, nor to exchange filters
-            # again soon.
+            # Neither side lacks anything. They differ in versions that were overwritten before they were sent, such as
+            # those of a key that is written all the time. It would be useless to ask that peer for keys that clients
+            # miss, or to exchange filters again soon.
             self.neighbours.set_differs(peer, False)
             if round.selection is not None:
                 peer.fruitless += 1

@@ -39,7 +39,7 @@ DEPTH_MAX = 7_994  # nested tables in a reply, as in Redis, whose Lua stack ends
 
 PARAMETERS = b"user_script: more than four parameters before '...' are not supported"
 MODULES = ("patterns", "random", "cjson", "cmsgpack", "struct", "bit", "replies")
-# What the engine's library has for this Lua; none where Lua cannot load libraries.
+# Functions of the engine's library for this Lua; none if Lua cannot load libraries.
 OPEN = b"""
 return function(path)
   local open = package.loadlib(path, 'respram_lua_open')
@@ -159,7 +159,7 @@ class Runtime:
         self.base_bytes = self.used_bytes()
         if inside is not None:
             inside.limit_lua(self.base_bytes + memory_bytes_max, self.base_bytes + WORN_BYTES)
-        # Of all that Lua uses: below this a small answer is not tight, whatever else `_is_tight` would look at.
+        # Of all memory that Lua uses: below this, a small reply always fits.
         self._roomy_bytes = self.base_bytes + max(memory_bytes_max - SPARE_BYTES - SMALL_BYTES, 0) * 2 // 3
 
     # -- from outside -----------------------------------------------------------------------------
@@ -271,8 +271,8 @@ class Runtime:
         return True
 
     # -- what Lua calls: closures, because lupa takes a method's first argument for `self` -----------
-    # They reach Lua through this object only. Lua holds them, so one that holds Lua itself makes a ring that `close`
-    # does not cut: 430 KiB waited for the collector at each SCRIPT FLUSH, which counts objects and came too late.
+    # They reach Lua through this object only. Lua holds them, so a function that holds Lua makes a cycle that `close`
+    # does not break: each SCRIPT FLUSH left 430 KiB to the garbage collector, which counts objects and came too late.
     def _host_call(self) -> Callable[..., Any]:
         def host_call(*arguments: Plain) -> Any:
             try:

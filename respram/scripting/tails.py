@@ -21,7 +21,7 @@ from collections.abc import Iterator
 PARAMETERS_MAX = 4  # before `...`, including a method's `self`; Lua has 5 slots to spare
 KEEP = b"__redis__all(1,"
 
-# Comments and long strings need a look at their level; all else is one token each.
+# Comments and long strings are matched by their level; everything else is one token.
 TOKEN = re.compile(
     rb"(?P<blank>[ \t\r\n\v\f]+)"
     rb"|(?P<long>(?:--)?\[(?P<level>=*)\[)"

@@ -55,7 +55,7 @@ cdef Pushes pushes_raw = <Pushes>PyCapsule_GetPointer(PUSHES, "respram.pushes")
 cdef Replies replies_raw = <Replies>PyCapsule_GetPointer(REPLIES, "respram.replies")
 
 DEF READ_BYTES = 65536  # one read of one client, as in pump.py,
-# and of one whose reads are full with few commands; still longer ones keep the others waiting
+# and of a client with full reads of few commands; even longer reads would delay other clients
 DEF LONG_READ_BYTES = 131072
 DEF REPLIES_MAX = 32  # replies that are sent together,
 DEF REPLIES_BYTES_MAX = 524288  # or so many bytes of them: the processor's cache still has them
@@ -67,7 +67,7 @@ DEF RANKS = 5
 DEF TURN_US = 5000  # of a turn; one client's share may be as much again, since nothing can be interrupted
 DEF DEBT_US_MIN = 500  # a client that owes less delays nobody
 DEF DEBT_HALVED_MS = 32
-# plain commands in a read up to this are not timed: they take some us, and so would looking at the clock often
+# plain commands in a read up to this are not timed: they take a few us, as would reading the clock
 DEF SMALL_READ_BYTES = 4096
 DEF STAY_MS = 2  # a timer of the loop may be this late; timers have steps of a ms
 DEF STAY_AFTER = 8  # turns of the loop with plain commands only: earlier callbacks of the loop have run by then
@@ -300,7 +300,7 @@ cdef class NativePump:
                 count = epoll_wait(self.epoll_fd, events, EVENTS_MAX, timeout_ms)
         else:
             count = epoll_wait(self.epoll_fd, events, EVENTS_MAX, 0)
-        # A full turn is no news of the rest: what ends a stay may be among it.
+        # A full turn tells nothing about the remaining events, one of which may end the stay.
         self.plain = (0 < count or 0 < due) and count < EVENTS_MAX
         self.turn_us = self.clock_us = now_us()
         self.turns += 1
@@ -310,7 +310,7 @@ cdef class NativePump:
             if fd == self.alarm_fd or fd == self.loop_fd:
                 self.plain = False
             elif self.watches[fd].client is not NULL and not self.watches[fd].unfinished:
-                # In the midst of much, or in debt: those who may have little come first.
+                # It has much input, or a debt: other clients come first.
                 if self.watches[fd].long_reads or debt_of(&self.watches[fd], self.turn_us) > DEBT_US_MIN:
                     late[late_count] = fd
                     late_count += 1
@@ -466,7 +466,7 @@ cdef class NativePump:
         self.feeding = False
         replies_raw(self.engine, &end)
         self.output_bytes += end - start
-        # What ran may have closed this client, and the table may have moved.
+        # A command may have closed this client, and the table may have moved.
         if end > start and self.watches[fd].client == client:
             self.unsent[self.unsent_count] = Unsent(fd, client, start, end - start)
             self.unsent_count += 1

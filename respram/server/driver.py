@@ -42,7 +42,7 @@ from respram.snapshot.keys import SegmentKey
 from respram.wire.messages import LATER, Forward
 
 LOOK_AGAIN_S = 60.0  # between two resolutions of the names of --join
-# after a stop: what lies in the sockets is read before anything is sent, or the kernel drops it where the peer is gone
+# after a stop, received data is read before anything is sent: otherwise the kernel drops it if the peer is gone
 HELD_S = 0.05
 LOOK_SOON_S = 5.0  # the same while no peer is linked
 ASK_AGAIN_S, DRAIN_POLL_S = 0.1, 0.002  # intervals of the checks for acknowledgements while the node stops

@@ -21,7 +21,7 @@ INFO, WARNING, ERROR = logging.INFO, logging.WARNING, logging.ERROR
 logger = logging.getLogger("respram")
 
 
-# A field of a line: `name=word`, or quoted as Python quotes a text.
+# A field of a line: `name=word`, or with a text quoted as in Python.
 FIELD = re.compile(r"""(?:^|(?<= ))([a-z_]+)=("(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|\S*)""")
 QUOTED = re.compile(r"\\(.)")
 

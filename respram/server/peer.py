@@ -33,7 +33,7 @@ WORK_BYTES = 8 * 1024  # of input between two checks of the clock: some hundred 
 TURN_US = 2_000  # of work on one link's input in one turn of the loop
 CROWD_BYTES = 64 * 1024  # a larger read means that more is waiting: other links come first
 
-# Why a link ended, where nobody asked it to.
+# Reasons why a link ended by itself.
 STALLED, GARBAGE, UNTRUSTED, SILENT, LOST = "stalled", "garbage", "untrusted", "silent", "lost"
 CROWDED, OPEN, EXPELLED = "crowded", "open", "expelled"
 
@@ -115,7 +115,7 @@ class Link(asyncio.Protocol):
         if not self.received_bytes and self.address:
             self.answered_as_redis = data[:1] == b"-"
         self.received_bytes += len(data)
-        # hardly ever something before: nothing is read while something waits
+        # rarely anything before: nothing is read while something waits
         self._waiting = memoryview(bytes(self._waiting) + data)
         if len(data) >= CROWD_BYTES:
             self._pause()
@@ -266,7 +266,7 @@ class Link(asyncio.Protocol):
                 self._send(self._outgoing.read())  # a key update needs an answer
                 return
             except ssl.SSLError as error:
-                # An acceptor that does not believe us says so only after our side of the handshake is over.
+                # An acceptor that does not trust us says so only after our side of the handshake is done.
                 self._fail(error)
                 return
             if not data:

@@ -64,7 +64,7 @@ class Earlier:
         self.in_thread = in_thread
         self.log = log
         self.number = number  # of this boot
-        # by the key's id: nobody has given it yet, or the file is being read
+        # by the key's id: no peer has sent it yet, or the file is being read
         self.locked: dict[bytes, files.Found] = {}
         self.all_bytes = self.read_bytes = 0  # of the files found, and of the part that was read
         self.ring_is_open = False  # until then the ring file must not be overwritten: it may hold the only copy of keys

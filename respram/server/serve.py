@@ -42,7 +42,7 @@ async def _serve(config: Config, terminal: Terminal | None = None) -> int:
     loop = asyncio.get_running_loop()
     app = App(config, loop, guard_memory(RING_BYTES) if config.seal_memory else None)
     loop.set_exception_handler(partial(_report_bug, app.journal))
-    # Before anybody can connect: who is stopped right after it was reached still answers, hands over and exits with 0.
+    # Before any client can connect: a node that is stopped right after the first connection still stops in order.
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, app.stop, signal.Signals(number).name)
     loop.add_signal_handler(signal.SIGHUP, app.reload)
@@ -68,7 +68,7 @@ async def _serve(config: Config, terminal: Terminal | None = None) -> int:
     if app.ring is not None:
         app.ring.wipe()
     logs.logger.info("event=stopped")
-    # one more would end the end with an odd exit code
+    # another signal would end the shutdown with an odd exit code
     signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTERM, signal.SIGINT))
     return 0 if app.saved else 1
 

@@ -288,7 +288,7 @@ class Snapshots:
             self.log(f"event=snapshot_cut_short segments_left={left}", logs.WARNING)
             self.cut_short = True
             return
-        # All that lives is in segments of this boot now: what was before it, or is empty, is of no use.
+        # All living records are in segments of this boot now: older and empty files are useless.
         gone = [self.current.pop(bucket) for bucket in list(self.current) if bucket not in sums]
         gone += [Held(one.path, one.header.key_id, Sum(0, 0), 0, 0) for one in self.loaded]
         self.loaded = []

@@ -20,7 +20,7 @@ from respram.server.client import Client
 from respram.server.driver import Driver
 from respram.server.snapshots import Snapshots
 
-# All from the begin of the stop; the farewell takes 0.3 s at most, and 5 s were promised.
+# All times count from the beginning of the stop; the farewell takes at most 0.3 s of the promised 5 s.
 ANSWER_S = 1.0
 MEET_S = 1.0  # wait for the driver of a node that has just started, if something was written
 DRAIN_S = 2.5

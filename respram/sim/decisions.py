@@ -177,8 +177,8 @@ def stopped(seed: int, way: str = FORWARD, for_ms: int = 12_000) -> Counted:
 
 
 def lagging(seed: int) -> Counted:
-    """A home dies, and of its last decisions one of the two others has heard alone: the client's node, which got them
-    with the answers and so can say, as WAIT does, that they are held. The third node decides next.
+    """A home dies, and only one of the two others knows its last decisions: the client's node, which received them with
+    the answers, and so can confirm for WAIT that they are held. The third node decides next.
     """
     rng = Random(seed)
     world, ledger, client = _started(seed, FORWARD, 3, rng, Policy())
@@ -202,7 +202,7 @@ def lagging(seed: int) -> Counted:
 
 
 def _inherited(names: list[Name], home: Node, heir: Node) -> list[Name]:
-    """The keys of one node whose home will be another node once the first is gone."""
+    """The keys of one node whose home becomes another node when the first is gone."""
     now, then = home.replica.core.homes.map, Map()
     numbers = home.replica.core.me.number, heir.replica.core.me.number
     then.change({number: 1 for number in now.members if number != numbers[0]})
@@ -210,8 +210,8 @@ def _inherited(names: list[Name], home: Node, heir: Node) -> list[Name]:
 
 
 def starved(seed: int) -> Counted:
-    """A node comes back while another gets no processor: for less than what that one notices (`stopped_ms`), and for
-    longer than slots wait by themselves. Its client asks it the moment it runs again.
+    """A node returns while another gets no processor, for less time than it notices (`stopped_ms`) and for longer than
+    slots settle. Its client asks it the moment it runs again.
     """
     rng = Random(seed)
     policy = Policy()

@@ -5,8 +5,8 @@ The invariants, in terms of what clients see:
 - a member that is shown was put by some client, with that value, and neither its deadline nor its collection's passed;
 - no node shows a member that it has seen covered: overwritten, removed, or gone with
   its collection, by a writer that had seen it;
-- of a collection that nobody takes anything from, a member that a node has shown stays until its deadline;
-- when the faults end all nodes come to show the same.
+- in a collection without removals, a member that a node has shown stays until its deadline;
+- after the faults, all nodes come to show the same.
 """
 # ruff: noqa: S311 (a simulation wants numbers that can be had again)
 
@@ -124,7 +124,7 @@ class Families:
         self._changed(node, key)
 
     def retime(self, node: Node, key: Key, ttl_ms: int) -> None:
-        """EXPIRE writes its members again: they are newer than what ended elsewhere, as a string would be."""
+        """EXPIRE writes its members again, which makes them newer than those that ended elsewhere, like a string."""
         now_ms = self.world.time_of(node).wall_ms
         self.look(node, key)
         self.renewed |= {number for name, (number, _) in self.of(node).last.items() if name[:2] == key}
@@ -137,8 +137,8 @@ class Families:
         self.after_event(node)
 
     def _cover(self, node: Node, name: Name, kind: int = 0) -> frozenset[int]:
-        """What this node has seen of a member is over for it: with its collection, or (with a kind)
-        by itself, and then in no collection of another kind that was made at the same time elsewhere."""
+        """Notes that a member has ended for this node: with its collection, or, with a kind, by itself. The latter does
+        not end it in a collection of another kind that was made elsewhere at the same time."""
         seen = self.of(node)
         shown = {one for one in seen.shown.get(name, ()) if not kind or self.puts[one].kind == kind}
         self.covered += len(shown - seen.over.get(name, set()))
@@ -240,7 +240,7 @@ def is_calm(key: Key) -> bool:
 
 
 def key_of_record(name: tuple[int, bytes]) -> Key | None:
-    """The key that a record is about: a key's own, a member's, a mark's."""
+    """The key that a record belongs to, whether the record is a key, a member or a mark."""
     space, key = name
     if is_member(space):
         return space % DATABASES, key_of(key)

@@ -217,7 +217,7 @@ def play(
 ) -> tuple[dict[bytes, list[Operation]], Told]:  # fmt: skip
     """Runs one history. With `majority` a majority decides, and every history must be linearizable, whatever happens.
 
-    With `duels` this must hold although every node takes itself for the home of all slots, and reigns are short.
+    With `duels` every node takes itself for the home of all slots, and reigns are short; the same must hold.
     """
     with mutated("everybody-home") if duels else nullcontext():
         return _play(seed, trouble, length_ms, majority, nodes, duels)

@@ -1,14 +1,14 @@
-"""Every state that a few members can reach, over the functions of gossip/promises.py: is anything promised twice?
+"""Visits every state that a few members can reach with gossip/promises.py, and looks for double promises.
 
     python -m respram.sim.promised --reigns 3 --restarts 1
 
-Simulated runs (histories.py) show what is likely. This search leaves nothing out, within small bounds: three members,
-one slot with one key, stamps from 1 to `stamps`, so many reigns, decisions and restarts. A frame that was once sent may
-arrive at any later moment, again and again, or never: loss, reordering and duplication are one and the same. A member
-may be killed at any moment; it has then forgotten everything, and is given its vote back as in gossip/suffrage.py: it
-has two others bar all reigns, and compares itself with them. Gossip takes any record to any member at any moment.
+Simulated runs (histories.py) test likely cases. This search is complete within small bounds: three members, one slot
+with one key, stamps from 1 to `stamps`, and given numbers of reigns, decisions and restarts. A frame that was sent may
+arrive at any later time, repeatedly, or never, which covers loss, reordering and duplication. A member may be killed at
+any time. It then has forgotten everything, and gets its vote back as in gossip/suffrage.py: it has two others bar all
+reigns, and compares itself with them. Gossip may bring any record to any member at any time.
 
-A violation is one of these, told with the steps that lead there:
+A violation is one of these, reported with the steps that lead to it:
 
     one stamp of the slot is promised to two reigns, by a majority each
     a record that a majority has accepted is not in the past of a later one that a majority has accepted as well
@@ -46,7 +46,7 @@ class Member(NamedTuple):
 
 
 class Ruler(NamedTuple):
-    """A reign, as the member knows it that decides by it."""
+    """A reign, as known to the member that decides in it."""
 
     home: int
     boot: int
@@ -172,7 +172,7 @@ def _prepared(state: State, number: int) -> list[tuple[str, State]]:
 
 
 def _decide(state: State, bounds: Bounds) -> list[tuple[str, State]]:
-    """A home stamps a decision within what it was promised."""
+    """A home stamps a decision within its promised range."""
     found: list[tuple[str, State]] = []
     if len(state.decisions) == bounds.decisions:
         return found
@@ -217,7 +217,7 @@ def _accept(state: State, number: int, place: int) -> State:
 
 
 def _gossip(state: State, number: int) -> list[tuple[str, State]]:
-    """Records come to a member from others, whatever it has promised."""
+    """A member receives records from others, whatever it has promised."""
     member = state.members[number]
     newer = {one.holds for one in state.members if one.holds > member.holds}
     return [(f"gossip takes {one} to {number}", _with(state, number, member._replace(holds=one))) for one in newer]
@@ -248,7 +248,7 @@ def _suffrage(state: State, number: int) -> list[tuple[str, State]]:
 
 # -- promises, as the functions know them -----------------------------------------------------------------
 def _name(state: State, reign: int) -> tuple[int, int]:
-    """Owner and low. A member that is started again has another number."""
+    """Owner and low. A restarted member has another number."""
     ruler = state.rulers[reign]
     return 1 + ruler.home + MEMBERS * ruler.boot, ruler.low
 
@@ -271,7 +271,7 @@ def _kept(state: State, number: int, promises: Promises) -> State:
 
 
 def _promise(state: State, number: int, reign: int, high: int) -> State | None:
-    """What the member knows after it has promised; None: it does not."""
+    """The member's state after a promise; None: it refuses."""
     promises = _promises(state, number)
     owner, low = _name(state, reign)
     return None if promises.give(owner, low, high, [SLOT]) else _kept(state, number, promises)

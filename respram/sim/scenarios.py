@@ -119,7 +119,7 @@ def _survivors(world: World, checker: Checker, node: Node) -> None:
 
 
 def _until_level(world: World, checker: Checker, rng: Random) -> int:
-    """The faults end; everybody comes back with a right clock; a last write each; then all must be equal."""
+    """Ends the faults, restarts all nodes with right clocks, writes once at each; then all must be equal."""
     world.network.cut, world.network.faults = set(), CALM
     for node in world.nodes:
         node.stalled_until_ms = 0
@@ -171,7 +171,7 @@ class Crowd:
 def crowd(
     nodes: int, seed: int, loss: float = 0.0, roots: int = 3, settle_ms: int = 12_000, policy: Policy | None = None
 ) -> World:
-    """A settled enclave of many, who know each other from the start (as from a root's address book)."""
+    """A settled enclave of many nodes that know each other from the start (as from a root's address book)."""
     world = World(seed, policy or Policy())
     for place in range(nodes):
         world.add(is_root=place < roots)
@@ -241,8 +241,8 @@ class Healing:
 
 
 def heal_halves(world: World, keys: int = 1_000, cut_ms: int = 40_000, limit_ms: int = 120_000) -> Healing:
-    """Two halves apart, keys written in each, then together again. Nothing else is lost: a link is a TCP connection,
-    and a lost DIGEST would be a round of five seconds' patience here that no real network knows."""
+    """Separates two halves, writes keys in each, and joins them again. Nothing else is lost, because links are TCP
+    connections: a lost DIGEST would cost five seconds here, and does not happen in a real network."""
     count = len(world.nodes)
     half = count // 2
     world.network.faults = Faults((1, 20))
@@ -280,7 +280,7 @@ class Repaired:
 def repair_pair(
     seed: int, stored: int, changed: int, one_sided: bool = True, policy: Policy | None = None, limit_ms: int = 60_000
 ) -> Repaired:
-    """Two nodes with `stored` records each, of which `changed` are overwritten without a push, as after a long cut."""
+    """Compares two nodes with `stored` records each, of which `changed` were overwritten without a push."""
     world = crowd(2, seed, roots=2, settle_ms=1_000, policy=policy)
 
     def place(node: Node, numbers: range, clock_ms: int) -> None:

@@ -127,7 +127,7 @@ class World:
         return Now(self.now_ms, EPOCH_MS + self.now_ms + node.offset_ms)
 
     def crash(self, node: Node, silently: bool = False) -> None:
-        """Ends a node's process. Its connections break, unless the whole machine went silent."""
+        """Ends a node's process. Its connections break, unless its machine is down too."""
         node.is_up, node.is_silent = False, silently
         for connection, _ in list(node.connections.values()):
             if silently:
@@ -263,7 +263,7 @@ class World:
         return self.network.passes(one.place, other.place) and self.network.passes(other.place, one.place)
 
     def _close(self, node: Node, link: int) -> None:
-        """This end is closed at once; the other notices when what was sent before has arrived."""
+        """Closes this end at once; the other end notices after it has received what was sent before."""
         connection, end = node.connections.pop(link)
         place, theirs = connection.ends[1 - end]
         self.at(max(self.now_ms + 3, connection.last_ms[end]), "closed", place, theirs, connection)

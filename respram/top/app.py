@@ -75,7 +75,7 @@ class Top(App[int]):
     def on_mount(self) -> None:
         self.query_one("#nodes", DataTable).add_columns("node", "state", "role", "behind")
         self.query_one("#receipts", DataTable).add_columns("values", "bytes wiped")
-        # Whoever is told to end gives the terminal back first.
+        # Restores the terminal before the end.
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self.exit)
         self.set_interval(EVERY_S, self.refresh_all)
         self.call_later(self.refresh_all)

@@ -337,7 +337,7 @@ class Forward:
     db: U8
     proto: U8  # of the replies: RESP 2 or 3
     client: Word  # the client's name, for the texts of refusals
-    # rules of a user, where a script has to be held to them; LETS_GO; nothing: all but the right to DEL
+    # a user's rules, if a script must obey them; or LETS_GO; empty: everything but DEL
     rights: Payload = field(repr=False)
     keys: Payload = field(repr=False)  # u32 bytes | key, repeated, each once
     # u8 db | u64 clock | u64 node | u32 bytes | key, repeated; 0 | 0: it was missing

@@ -13,7 +13,7 @@ static bool put(Engine *engine, Record *head, const Record *member, Span name, d
     if (!*is_changed)
         return true;
     uint8_t value[sizeof score];
-    score += 0.0; /* no -0 is kept: see commands/scores.py */
+    score += 0.0; /* removes -0: see commands/scores.py */
     memcpy(value, &score, sizeof score);
     int64_t own_ms = member && !(member->flags & RECORD_IMPLICIT) ? record_deadline_ms(member) : 0;
     bool stored = family_put(engine, head, name, (Span){value, sizeof value}, own_ms, now_ms, is_new);
@@ -21,7 +21,7 @@ static bool put(Engine *engine, Record *head, const Record *member, Span name, d
     return stored;
 }
 
-HANDLER(zincrby) { /* the set has to be there */
+HANDLER(zincrby) { /* the set must exist */
     Record *head;
     double score;
     bool is_new, is_changed;
@@ -100,7 +100,7 @@ HANDLER(zadd) {
         Span name = command_arg(command, number + 1);
         bool is_new, is_changed;
         plain_score(command_arg(command, number), &score);
-        if (head && number > first) /* what was put may have moved it */
+        if (head && number > first) /* writing may have moved it */
             head = family_head(engine, session->db, command->hash, key, now_ms);
         const Record *member = head ? family_find(engine, head, name, now_ms) : NULL;
         if (words & INCREMENT && member && !(words & ONLY_NEW)) {
@@ -118,7 +118,7 @@ HANDLER(zadd) {
             head = family_head(engine, session->db, command->hash, key, now_ms);
         }
         if (!put(engine, head, member, name, score, now_ms, &is_new, &is_changed))
-            return false; /* what is put stays, and `dispatch` says that there is no memory */
+            return false; /* the fields written so far stay, and `dispatch` replies that memory is full */
         added += !member;
         updated += member && is_changed;
         told = true;

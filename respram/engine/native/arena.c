@@ -23,7 +23,7 @@
 #define SLAB_BYTES ((size_t)64 << 10)
 #define SLAB_HEADER_BYTES 64 /* blocks of 64 and 128 bytes then start on cache lines */
 #define REGION_BYTES ((size_t)8 << 20)
-#define ASKED_BYTES ((size_t)512 << 10) /* of pages, at a time; as much again is ready by then */
+#define ASKED_BYTES ((size_t)512 << 10) /* requested at a time; by then as much again is ready */
 #define ASKED_SPARES 8                  /* slabs */
 #define SPARES_RESIDENT_MAX 64 /* slabs, 4 MiB */
 /* With RESPRAM_PLAIN_BLOCKS every block is the C library's own, so that the sanitizers see its ends. */
@@ -41,7 +41,7 @@
 struct Slab {
     Slab *next, *prev; /* in the list of its class's partial slabs */
     uint32_t free_first; /* offset of a free block, 0: none */
-    uint32_t untouched;  /* offset behind which no block has been handed out yet */
+    uint32_t untouched;  /* offset after which no block has been allocated yet */
     uint32_t used, block_bytes;
     uint32_t class;
     bool listed;
@@ -224,7 +224,7 @@ void unmap_pages(void *pages, size_t bytes) {
 
 static void close_slab(Arena *arena, Slab *slab) {
     if (arena->spares == arena->spare_capacity && !grow_list(&arena->spare, &arena->spare_capacity))
-        return; /* it stays in its class's list, empty: nothing is lost */
+        return; /* it stays in its class's list, empty */
     unlist_slab(arena, slab);
     arena->spare[arena->spares++] = (uint8_t *)slab;
     if (arena->spares_resident < SPARES_RESIDENT_MAX)
@@ -241,7 +241,7 @@ void arena_give(Arena *arena, void *block, size_t bytes) {
         return;
     }
     Slab *slab = (Slab *)((uintptr_t)block & ~(uintptr_t)(SLAB_BYTES - 1));
-    always(slab->used && slab->block_bytes == arena_block_bytes(bytes)); /* given twice, or as what it is not */
+    always(slab->used && slab->block_bytes == arena_block_bytes(bytes)); /* freed twice, or with a wrong size */
     memcpy(block, &slab->free_first, sizeof slab->free_first);
     slab->free_first = (uint32_t)((uint8_t *)block - (uint8_t *)slab);
     if (!slab->listed)

@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-#define BITOP_SOURCES_MAX 64 /* of one command; more are for `dispatch` */
+#define BITOP_SOURCES_MAX 64 /* sets of one command; more are left to `dispatch` */
 
 static bool bit_offset(const Engine *engine, Span digits, int64_t *offset) {
     return span_int64(digits, offset) && *offset >= 0 && (uint64_t)(*offset >> 3) < engine->settings.bulk_bytes_max
@@ -30,7 +30,7 @@ HANDLER(setbit) {
     engine->moved += engine->draft.len;
     draft_extend(engine, at + 1);
     bool old = engine->draft.bytes[at] & mask, wanted = digit.bytes[0] == '1';
-    if (record && at < there && old == wanted) { /* nothing changes: no stamp, no event, as in Redis */
+    if (record && at < there && old == wanted) { /* unchanged: no stamp and no event, as in Redis */
         draft_wipe(engine);
     } else {
         engine->draft.bytes[at] = wanted ? engine->draft.bytes[at] | mask : engine->draft.bytes[at] & (uint8_t)~mask;

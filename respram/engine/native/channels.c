@@ -14,20 +14,20 @@
 #include <string.h>
 
 #define BUCKETS_MIN 16
-#define FRAMES_BYTES_MAX ((size_t)1 << 20) /* api.py has both, and says why */
+#define FRAMES_BYTES_MAX ((size_t)1 << 20) /* see api.py */
 #define SPREAD_BYTES_MAX ((size_t)1 << 20)
 #define SPARE_KEPT_BYTES_MAX 65536
-#define FRAME_HEAD_BYTES 80 /* more than its fixed parts and three lengths take */
-#define PATTERNS_MAX 64 /* api.py has both, and says why */
+#define FRAME_HEAD_BYTES 80 /* bound of its fixed parts and three lengths */
+#define PATTERNS_MAX 64 /* see api.py */
 #define PATTERNS_STEPS_MAX ((uint64_t)1 << 16)
 #define OF_PATTERNS UINT64_C(0x9e3779b97f4a7c15)
 
-struct Channel { /* or a pattern of channels */
+struct Channel { /* a channel, or a pattern of channels */
     Channel *next;
     uint64_t hash;
     Subscription *first, *last;
     Channel *pattern_before, *pattern_after;
-    Glob *glob; /* of a pattern: made when it is first compared */
+    Glob *glob; /* of a pattern: compiled at its first comparison */
     bool is_pattern;
     size_t count, len;
     uint8_t name[];
@@ -36,9 +36,9 @@ struct Channel { /* or a pattern of channels */
 struct Subscription {
     Session *session;
     Channel *channel;
-    Subscription *before, *after;         /* of the channel */
-    Subscription *own_before, *own_after; /* of the session */
-    Subscription *chained;                /* of the pairs */
+    Subscription *before, *after;         /* next subscription of the channel */
+    Subscription *own_before, *own_after; /* next subscription of the session */
+    Subscription *chained;                /* next one in the hash chain */
 };
 
 /* -- the three chains ----------------------------------------------------------------------------- */
@@ -311,7 +311,7 @@ static bool can_spread(Channels *channels, size_t bytes) {
 
 static void spread(Channels *channels, Span name, Span message) {
     uint32_t lengths[2] = {(uint32_t)name.len, (uint32_t)message.len};
-    buffer_append(&channels->spread, lengths, sizeof lengths); /* it has room for all three */
+    buffer_append(&channels->spread, lengths, sizeof lengths); /* all three have room */
     buffer_append(&channels->spread, name.bytes, name.len);
     buffer_append(&channels->spread, message.bytes, message.len);
 }
@@ -362,7 +362,7 @@ HANDLER(publish) {
     if (command->argc != 3 || !engine->hot_writes || session->subscriber.first)
         return false;
     if (unlikely(engine->notes.len || engine->notes_lost))
-        return false; /* who tracks a key hears of its change before what is published after it */
+        return false; /* a client that tracks a key is told of its change before it sees a later message */
     Span name = command_arg(command, 1), message = command_arg(command, 2);
     size_t bytes = FRAME_HEAD_BYTES + name.len + message.len, count, listeners;
     const Channel *found[PATTERNS_MAX + 1];

@@ -1,4 +1,4 @@
-# Part of _native.pyx: what PUBLISH does beyond its reply.
+# Part of _native.pyx: deliveries of PUBLISH.
 
 DEF SPREAD_KEPT_BYTES_MAX = 65536
 DEF SPREAD_HEAD_BYTES = 8

@@ -18,7 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PIECE_BYTES ((size_t)1 << 30) /* of one call: lengths are ints there */
+#define PIECE_BYTES ((size_t)1 << 30) /* of one call: its lengths are ints */
 #define VERSION_STRING 0 /* OPENSSL_VERSION */
 #define MAJOR_LEAST 3u
 #define MAJOR_MOST 4u
@@ -43,8 +43,8 @@ static pthread_once_t once = PTHREAD_ONCE_INIT;
 struct Cipher {
     /* ECB: counter blocks to keystream. None of them comes twice, so this is CTR for many values at once */
     Context *blocks;
-    Context *run;    /* CTR, set to its first block before each value */
-    Context *whole;  /* GCM, likewise; NULL: CTR is the faster way */
+    Context *run;    /* in CTR mode, set to its first block before each value */
+    Context *whole;  /* in GCM mode, likewise; NULL: CTR is faster */
 };
 
 /* -- loading -------------------------------------------------------------------------------------- */
@@ -61,7 +61,7 @@ static const char *const NAMES[] = {
 
 static bool find(void *library, const char *name, void *place) {
     void *found = dlsym(library, name);
-    memcpy(place, &found, sizeof found); /* a function's address, which ISO C does not let one cast to */
+    memcpy(place, &found, sizeof found); /* ISO C has no cast to a function's address */
     return found != NULL;
 }
 
@@ -118,7 +118,7 @@ static void load(void) {
             libcrypto.works = major >= MAJOR_LEAST && major <= MAJOR_MOST && passes_trial();
         }
         if (!libcrypto.works)
-            dlclose(library); /* the one that works stays until the process ends */
+            dlclose(library); /* the library that works stays loaded until the process ends */
     }
 }
 

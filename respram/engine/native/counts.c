@@ -58,10 +58,10 @@ static bool increment(Engine *engine, Session *session, const Command *command, 
  * infinities and more than FLOAT_DIGITS_MAX digits: below, digits and the power of ten are exact, so that one
  * division rounds as strtold does. */
 #define FLOAT_DIGITS_MAX 18
-#define FLOAT_BYTES_MAX 20 /* with a sign and a point */
+#define FLOAT_BYTES_MAX 20 /* digits, a sign and a point */
 #define DECIMALS 17
 #define TEN_TO_DECIMALS UINT64_C(100000000000000000)
-#define FLOAT_TEXT_BYTES 48 /* of the sum: a sign, 19 digits, a point, 17 decimals */
+#define FLOAT_TEXT_BYTES 48 /* of a sum: a sign, 19 digits, a point, 17 decimals */
 
 #if LDBL_MANT_DIG == 64
 static bool plain_float(Span text, long double *number) {
@@ -199,10 +199,10 @@ SAME(incrby, increment)
 SAME(decrby, increment)
 
 /* -- INCREX: bounds and a window ------------------------------------------------------------------- */
-typedef struct Increment { /* each word once */
-    int64_t step, low, high, ttl_ms; /* ttl_ms 0: none was named */
+typedef struct Increment { /* each option at most once */
+    int64_t step, low, high, ttl_ms; /* ttl_ms is 0 without a TTL */
     bool stepped, lowered, raised, saturates, only_new;
-    char condition; /* n or x */
+    char condition; /* 'n' for NX or 'x' for XX */
 } Increment;
 
 /* False: floats, an odd form, a mistake, or a time that has passed. */

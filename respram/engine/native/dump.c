@@ -20,7 +20,8 @@ typedef struct Placed {
     uint32_t stub;
 } Placed;
 
-#define POINT_SHIFT 2 /* the lowest bits of a point are 0: a trace has 16 of the 18 below its partition's number */
+/* The lowest bits of a point are 0: a trace stores 16 of the 18 bits below its partition's number. */
+#define POINT_SHIFT 2
 
 static uint64_t point_in(uint64_t partition, const Trace *trace) {
     return partition << PARTITION_SHIFT | (uint64_t)trace->point << POINT_SHIFT;

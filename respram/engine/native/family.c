@@ -12,7 +12,7 @@
 #include <string.h>
 
 #define OVERDUE_AT_ONCE 64
-#define RAISED_AT_ONCE 512 /* members that a longer deadline is given to in one go; the others follow in slices */
+#define RAISED_AT_ONCE 512 /* members that get a longer deadline at once; the others follow in slices */
 
 static Table *table_of(Engine *engine, int space) {
     return &engine->families[space - DATABASES];
@@ -397,7 +397,7 @@ bool family_is_cleared(Engine *engine, int space, Span member, uint64_t clock, i
         return stub_end_ms(stub_at(&engine->stubs, stub)) > now_ms
         && clock <= stub_clock(stub_at(&engine->stubs, stub));
     if (!record || record_end_ms(record) <= now_ms)
-        return false; /* nothing that ended with it can be alive anywhere */
+        return false; /* no record that ended with it can exist anywhere */
     if (record_deadline_ms(record) > now_ms)
         return record_kind(record) != space / DATABASES && clock <= record->clock;
     return clock <= family_ended_at(record);
@@ -487,7 +487,7 @@ static uint64_t raise(Engine *engine, Family *family, uint64_t count, int64_t no
             || record_deadline_ms(record) >= deadline_ms)
             continue;
         if (!keyspace_again(engine, record, deadline_ms, true, now_ms, NOTE_NONE)) {
-            stop = place; /* without memory they keep what they have */
+            stop = place; /* without memory they keep their deadlines */
             break;
         }
     }
@@ -554,7 +554,7 @@ bool family_put(Engine *engine, Record *head, Span name, Span value, int64_t dea
     if (!member_key(&engine->name, record_key(head), name))
         return false;
     if (deadline_ms > record_end_ms(head) && !keyspace_cover(engine, head, deadline_ms, now_ms))
-        return false; /* the head may have moved: it is not used after this */
+        return false; /* the head may have moved, and is not used after this */
     Span member = {engine->name.bytes, engine->name.len};
     uint64_t hash = keyspace_hash(engine, member);
     *is_new = keyspace_row(engine, space, hash, member, now_ms) == NULL;

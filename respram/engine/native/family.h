@@ -6,7 +6,7 @@
 Record *family_member(const Family *family, uint64_t place);
 Record **place_at(const Family *family, uint64_t place);
 void place_put(Engine *engine, Family *family, Record *record, uint64_t place);
-bool places_grow(Engine *engine, Family *family); /* for one more */
+bool places_grow(Engine *engine, Family *family); /* makes room for one more */
 void places_shrink(Engine *engine, Family *family);
 void places_free(Engine *engine, Family *family);
 bool family_number(Engine *engine, Family *family);

@@ -7,7 +7,7 @@
 #include "hot.h"
 
 #define DIGITS_BYTES 20
-#define MEMBERS_AHEAD 4 /* of a walk: so many records further its memory is asked for */
+#define MEMBERS_AHEAD 4 /* a walk prefetches the record this many places further */
 
 static void count(Engine *engine, const Record *head) {
     engine->hits += head != NULL;
@@ -54,7 +54,7 @@ static bool set_fields(Engine *engine, Session *session, const Command *command,
         bool is_new;
         if (!family_put(engine, head, command_arg(command, number), command_arg(command, number + 1), 0, now_ms,
             &is_new))
-            return false; /* what is put stays, and `dispatch` says that there is no memory */
+            return false; /* the fields written so far stay, and `dispatch` replies that memory is full */
         added += is_new;
     }
     count(engine, before);
@@ -167,7 +167,7 @@ bool let_go_members(Engine *engine, Session *session, const Command *command, ui
     for (size_t number = 2; head && number < command->argc; number++) {
         bool found = false;
         if (!family_let_go(engine, head, command_arg(command, number), now_ms, &found))
-            return false; /* what is gone stays so, and `dispatch` says that there is no memory */
+            return false; /* the removals so far stay, and `dispatch` replies that memory is full */
         gone += found;
     }
     count(engine, head);
@@ -257,7 +257,7 @@ static bool tell_members(Engine *engine, Session *session, const Command *comman
     }
     if (bytes > HOT_REPLY_BYTES_MAX || !reply_reserve(engine, bytes))
         return false;
-    engine->moved += bytes; /* a walk counts for what it tells, its frames too */
+    engine->moved += bytes; /* the frames of a walk's replies count too */
     count(engine, head);
     uint64_t told = (end - from) * (session->proto == 3 && mark == '%' ? 1 : of_each);
     reply_integer(engine, session->proto == 3 ? mark : '*', (int64_t)told);

@@ -16,9 +16,9 @@
 
 #define SPREAD UINT64_C(0x9e3779b97f4a7c15)
 #define PREFETCHED 8
-#define SPARSE 64       /* numbers to a granule, beyond which sorting is quicker than counting */
-#define STEPS_BY_BUDGET 8 /* empty numbers passed cost what one record does */
-#define STUB_PLACE UINT32_C(0x80000000) /* a place with this bit is the number of a stub: records come first */
+#define SPARSE 64       /* numbers for each granule; with more, sorting is faster than counting */
+#define STEPS_BY_BUDGET 8 /* this many empty numbers cost as much as one record */
+#define STUB_PLACE UINT32_C(0x80000000) /* marks the number of a stub; records come first */
 
 static inline uint64_t scatter(uint64_t x) {
     x = (x ^ x >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
@@ -52,7 +52,7 @@ static bool lacks(const Filter *filter, uint64_t id) {
 typedef struct Course {
     const Digests *digests;
     const Selection *selection;
-    int64_t number, last; /* the next to look at, and where to stop */
+    int64_t number, last; /* the next record, and the end */
     int64_t *sorted;
     size_t count, at;
     uint64_t steps;

@@ -10,8 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define GLOB_BYTES_MAX 16384 /* as in glob.py: a longer pattern matches nothing */
-#define ANY 256u             /* an element: a byte, any, or from SETS on a set of bytes */
+#define GLOB_BYTES_MAX 16384 /* see glob.py: a longer pattern matches nothing */
+#define ANY 256u             /* an element: a byte, ANY, or from SETS on a set of bytes */
 #define SETS 257u
 
 typedef struct Set {
@@ -19,11 +19,11 @@ typedef struct Set {
 } Set;
 
 struct Glob {
-    size_t count;    /* of elements */
-    size_t pieces;   /* 0: it matches nothing */
-    size_t *ends;    /* of the pieces, in elements */
+    size_t count;    /* number of elements */
+    size_t pieces;   /* 0: the pattern matches nothing */
+    size_t *ends;    /* of all pieces, in elements */
     Set *sets;
-    uint8_t *plain;  /* the elements as bytes, where none of them stands for several; NULL: not so */
+    uint8_t *plain;  /* the elements as bytes, if each stands for one byte; else NULL */
     uint16_t elements[];
 };
 
@@ -132,7 +132,7 @@ static inline bool fits(const Glob *glob, size_t from, size_t to, const uint8_t 
 bool glob_match(const Glob *glob, Span text) {
     if (!glob->pieces)
         return false;
-    if (!text.len) /* Redis looks at the pattern only while there is text, so `*` does not match nothing */
+    if (!text.len) /* Redis reads the pattern only while there is text, so `*` does not match the empty text */
         return !glob->count && glob->pieces == 1;
     size_t first = glob->ends[0], last = glob->pieces - 1;
     if (!last)

@@ -8,7 +8,7 @@
 
 #include <stdlib.h>
 
-#define GUARD_STEPS_MAX 65536 /* comparisons for one key, about 50 us: pure/guard.py has it too */
+#define GUARD_STEPS_MAX 65536 /* comparisons for one key: about 50 us; see pure/guard.py */
 
 typedef struct Allowed {
     Glob *pattern;

@@ -29,7 +29,7 @@ static inline void mix(State *s) {
 
 static inline uint64_t word_at(const uint8_t *bytes) {
     uint64_t word;
-    memcpy(&word, bytes, 8); /* ids leave the process: table.c asks for a little-endian host */
+    memcpy(&word, bytes, 8); /* ids leave the process; table.c requires a little-endian host */
     return word;
 }
 
@@ -89,6 +89,6 @@ uint64_t hash_words(const uint64_t secret[2], const uint64_t *words, size_t coun
     const uint8_t *at = key.bytes + 7, *end = key.bytes + key.len;
     for (; end - at >= 8; at += 8)
         take(&s, word_at(at));
-    size_t rest = (size_t)(end - at); /* read with what comes before it, which is one load */
+    size_t rest = (size_t)(end - at); /* read together with the bytes before it, in one load */
     return last_word(&s, rest ? word_at(end - 8) >> (64 - 8 * rest) : 0, len);
 }

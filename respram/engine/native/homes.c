@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define TAG_BYTES 24 /* more than a mark, a length and its end of line take */
+#define TAG_BYTES 24 /* bound of a mark, a length and its line end */
 
 /* CRC16 (XMODEM): polynomial 0x1021. CRC[n]: of a byte with n zeros behind it, so that eight bytes are looked up at
  * a time and none waits for the one before. */

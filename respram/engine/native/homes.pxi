@@ -1,4 +1,4 @@
-# Part of _native.pyx: what travels to a home and what comes back, translated. NativeEngine has a method of a line for
+# Part of _native.pyx: translates runs of commands for homes, and their answers. NativeEngine has a one-line method for
 # each.
 
 

@@ -92,7 +92,7 @@ bool hot_run(Engine *engine, Session *session, const Command *command, int64_t n
     if (unlikely(engine->homes != NULL) && !session->decides && home_of(engine, command))
         return false;
     if (unlikely(session->tracks) && row->first_key < 0)
-        return false; /* which keys it reads is seen by who runs it */
+        return false; /* the code that runs it records which keys it reads */
     if (!hot_permitted(session, row, command) || !is_allowed(engine, row->shape)
         || !row->handler(engine, session, command, now_ms))
         return false;

@@ -17,8 +17,8 @@ COMMANDS(DECLARE)
 
 #define SCORE_BYTES_MAX 32 /* "-1.7976931348623157e+308" is the longest */
 #define SCORE_REPLY_BYTES_MAX (REPLY_HEAD_BYTES + SCORE_BYTES_MAX)
-#define KEYS_AT_ONCE 32 /* whose lines and records are prefetched together */
-#define DRAFT_BYTES_MAX ((size_t)16 << 20) /* api.py has it, and says why */
+#define KEYS_AT_ONCE 32 /* keys whose lines and records are prefetched together */
+#define DRAFT_BYTES_MAX ((size_t)16 << 20) /* see api.py */
 
 /* The live record of a key for a command that reads, counted as a hit or a miss. */
 static inline const Record *seen(Engine *engine, const Session *session, uint64_t hash, Span key, int64_t now_ms) {

@@ -10,9 +10,9 @@
 #include <string.h>
 
 #define DEPTH_MAX 64
-#define DIGITS_MAX 15 /* a double holds them all */
+#define DIGITS_MAX 15 /* digits that a double represents exactly */
 #define LONG_NUMBER_BYTES 64
-#define SPARSE_RATIO 2 /* of cjson: a list may have so many places for each of its values */
+#define SPARSE_RATIO 2 /* as in cjson: a list may have this many places for each value */
 #define SPARSE_SAFE 10
 #define LIST_MAX (1 << 20)
 
@@ -274,7 +274,7 @@ static bool list_length(const Lua *lua, lua_State *state, int *length) {
         if (!(key >= 1 && key < LIST_MAX && (double)(int)key == key)) {
             bool plain = key < LIST_MAX;
             lua->settop(state, -3);
-            return plain; /* no list: a key that is no place of one */
+            return plain; /* not a list: the key is not an index */
         }
         most = key > most ? key : most;
         items++;
@@ -304,7 +304,7 @@ static bool add_object(const Lua *lua, lua_State *state, Buffer *out, int depth)
         int type = lua->type(state, -2);
         if (!add(out, mark, 1))
             return false;
-        if (type == LUA_STRING) { /* a number would be changed into a text, under the feet of `next` */
+        if (type == LUA_STRING) { /* lua_tolstring would turn a number into a text, which confuses `next` */
             const uint8_t *key = (const uint8_t *)lua->tolstring(state, -2, &len);
             if (!add_text(out, key, len))
                 return false;

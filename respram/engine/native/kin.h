@@ -9,26 +9,26 @@
 #include "store.h"
 
 typedef struct Family Family;
-struct Family { /* its anchor, a record that has the key alone, stands behind it */
-    Record **first, ***more; /* members: the first chunk, and the others */
+struct Family { /* followed in memory by its anchor, a record with the key alone */
+    Record **first, ***more; /* members, in a first chunk and further ones */
     uint32_t capacity, more_capacity;
     uint64_t count, dying;
     uint64_t counted; /* for DBSIZE */
-    uint64_t latest, version; /* no member's clock is above the one; the other is another after each change */
-    int64_t soonest_ms;       /* no member ends before it; meaningless without members */
-    uint64_t shown;           /* no member that was seen under a head that has ended has a clock above it */
-    int64_t last_ms;          /* no member ends behind it */
-    uint64_t began;           /* clock of the head when it came: what is older is of another */
-    uint64_t raising;         /* so many, from the beginning, may need the longer deadline of the head */
-    Family *next;             /* with work for slices */
+    uint64_t latest, version; /* no member's clock is above `latest`; `version` changes with every change */
+    int64_t soonest_ms;       /* no member ends earlier; undefined without members */
+    uint64_t shown;           /* no member that was visible under an ended head has a higher clock */
+    int64_t last_ms;          /* no member ends later */
+    uint64_t began;           /* clock of the head when it arrived; older members belong to another head */
+    uint64_t raising;         /* members at the beginning that may need the head's longer deadline */
+    Family *next;             /* next family that waits for slices of work */
     bool headed, queued;
-    bool held; /* a head is about to come */
+    bool held; /* a head is about to be written */
     uint8_t space;
     uint32_t number;
     Order order; /* of a sorted set */
 };
 
-enum { NOTE_PUT = 100, NOTE_LET_GO = 103, NOTE_ENDED = 106 }; /* of members: HASH, SET and ZSET each, from there on */
+enum { NOTE_PUT = 100, NOTE_LET_GO = 103, NOTE_ENDED = 106 }; /* of members: three notes each, for HASH, SET and ZSET */
 
 /* Before each member, and before its trace. A million members have one family, so its number is kept, not its address:
  * 4 bytes for 8. */

@@ -78,7 +78,7 @@ static bool retime(Engine *engine, Session *session, const Command *command, int
         }
         if (!retime_member(engine, command, &head, name, now_ms + ttl_ms, now_ms)) {
             buffer_cut(&engine->reply, reply_start);
-            return false; /* what is done stays, and `dispatch` says that there is no memory */
+            return false; /* the changes so far stay, and `dispatch` replies that memory is full */
         }
         reply_integer(engine, ':', 1);
         done = true;
@@ -120,9 +120,9 @@ HANDLER(hpttl) { return lives(engine, session, command, 1, now_ms, now_ms); }
 HANDLER(hexpiretime) { return lives(engine, session, command, 1000, 0, now_ms); }
 HANDLER(hpexpiretime) { return lives(engine, session, command, 1, 0, now_ms); }
 
-typedef struct Wanted { /* of HSETEX, before FIELDS: each word once */
-    int64_t ttl_ms; /* 0: none was named */
-    char condition; /* n or x, of FNX and FXX */
+typedef struct Wanted { /* options of HSETEX, before FIELDS: each at most once */
+    int64_t ttl_ms; /* 0: no TTL was given */
+    char condition; /* 'n' for FNX or 'x' for FXX */
     bool keeps;
     size_t first;
 } Wanted;
@@ -167,8 +167,8 @@ HANDLER(hsetex) {
         if (member && !(member->flags & RECORD_IMPLICIT))
             own_ms = record_deadline_ms(member);
         if (!family_put(engine, head, name, command_arg(command, at + 1), own_ms, now_ms, &is_new))
-            return false; /* what is put stays, and `dispatch` says that there is no memory */
-        if (own_ms) /* what was put may have moved it */
+            return false; /* the fields written so far stay, and `dispatch` replies that memory is full */
+        if (own_ms) /* writing may have moved it */
             head = family_head(engine, session->db, command->hash, key, now_ms);
     }
     engine->hits += there;

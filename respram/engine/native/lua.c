@@ -18,15 +18,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define TAKEN_BYTES_MAX ((size_t)1 << 20) /* of memory that one run has Lua allocate: a value beyond is Python's */
+/* Memory that Lua may allocate in one run; larger values are left to Python. */
+#define TAKEN_BYTES_MAX ((size_t)1 << 20)
 #define MADE_KEPT_BYTES_MAX 65536
-#define ASIDES_MAX 100 /* commands of one run that have no fast path: nobody looks at the clock between them */
-#define DEPTH_MAX 4 /* of lists within a reply */
-#define DEBT_MAX 64 /* of a script that declines too often: nine times in a row, or once in eight runs for long */
+#define ASIDES_MAX 100 /* commands of one run without a fast path: the clock is not checked between them */
+#define DEPTH_MAX 4 /* nested lists in a reply */
+#define DEBT_MAX 64 /* for a script that declines nine times in a row, or for long in one of eight runs */
 #define DEBT_OF_ONE 8
-enum { BULK = 1, NUMBER, ENCODED, NULLED, FAILED }; /* kinds of outcome, as sandbox.lua numbers them */
-enum { FAULT = 2, REPLY = 3, DECLINED = 9 };        /* kinds of replies, likewise */
-enum { SET_RESP = 3, ANY_FAULT };                   /* of what `run_host` is asked; the others are `aside`'s */
+enum { BULK = 1, NUMBER, ENCODED, NULLED, FAILED }; /* kinds of outcomes, numbered as in sandbox.lua */
+enum { FAULT = 2, REPLY = 3, DECLINED = 9 };        /* kinds of replies, numbered likewise */
+enum { SET_RESP = 3, ANY_FAULT };                   /* requests to `run_host`; the others go to `aside` */
 
 /* The one whose script runs, or between `lua_begin` and the call of `respram_lua_open` that follows at once. */
 static _Thread_local Lua *current;
@@ -45,7 +46,7 @@ static void *allocate(void *with, void *block, size_t old, size_t wanted) {
     if (wanted > old) {
         size_t more = wanted - old;
         if (lua->taken + more > TAKEN_BYTES_MAX || lua->used + more > lua->bytes_max) {
-            lua->handed = true; /* whatever the script makes of the error: no command of it runs here any more */
+            lua->handed = true; /* no further command of the script runs here, however it handles the error */
             return NULL;
         }
         lua->taken += more;
@@ -233,7 +234,7 @@ static int run_host(lua_State *state) {
         return 0;
     }
     if (wanted == ANY_FAULT)
-        return 0; /* there is none */
+        return 0; /* there is no such value */
     if (!gather(lua, state, count, args))
         return declined(lua, state);
     Command command = {.text = programs->made.bytes, .args = args + 1, .argc = (size_t)count - 1};
@@ -275,11 +276,11 @@ static bool tell_failure(Lua *lua, lua_State *state) {
     buffer_clear(made, MADE_KEPT_BYTES_MAX);
     if (lua->type(state, -4) != LUA_STRING || !append_line(lua, state, -4))
         return false;
-    size_t blanks = 0; /* at both ends they were ends of lines, which go */
+    size_t blanks = 0; /* they stood for the line ends at both ends, which are removed */
     while (blanks < made->len && made->bytes[blanks] == ' ')
         blanks++;
     if (blanks || (made->len && made->bytes[made->len - 1] == ' '))
-        return false; /* they may have been blanks: Python looks */
+        return false; /* they may have been blanks: Python checks */
     lua->told = lua->toboolean(state, -3);
     if (lua->type(state, -2) != LUA_STRING || lua->type(state, -1) != LUA_STRING)
         return true;
@@ -353,13 +354,13 @@ bool lua_evaluate(Engine *engine, Session *session, const Command *command, Taug
         return false;
     lua->used = (size_t)lua->gc(lua->state, LUA_GCCOUNT, 0) * 1024;
     if (lua->used > lua->worn_bytes)
-        return false; /* Python collects, or makes another */
+        return false; /* Python collects garbage, or makes another runtime */
     lua->session = session, lua->command = command, lua->taught = taught, lua->now_ms = now_ms, lua->keys = keys;
     lua->proto = session->proto, lua->taken = lua->asides = 0, lua->kind = 0;
     lua->given_at = 0, lua->given_end = engine->programs.log.len;
     lua->handed = lua->broken = lua->told = false, lua->inside = true;
     current = lua;
-    session->proto = 2; /* of replies to a script */
+    session->proto = 2; /* protocol of replies to a script */
     lua->alloc = lua->getallocf(lua->state, &lua->alloc_with);
     lua->setallocf(lua->state, allocate, lua);
     int top = lua->gettop(lua->state), failed = lua->cpcall(lua->state, run_protected, NULL);

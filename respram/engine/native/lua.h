@@ -37,7 +37,7 @@ typedef void *(*LuaAlloc)(void *, void *, size_t, size_t);
     X(LuaAlloc, getallocf, (lua_State *, void **)) \
     X(void, setallocf, (lua_State *, LuaAlloc, void *))
 
-enum { LUA_NIL, LUA_BOOLEAN, LUA_NUMBER = 3, LUA_STRING, LUA_TABLE }; /* of lua_type */
+enum { LUA_NIL, LUA_BOOLEAN, LUA_NUMBER = 3, LUA_STRING, LUA_TABLE }; /* values of lua_type */
 #define LUA_GCCOUNT 3
 #define LUA_REGISTRY (-10000)
 #define LUA_UPVALUE (-10003) /* the first of the function that is called */
@@ -70,7 +70,7 @@ typedef struct Lua {
 } Lua;
 
 /* lua.c */
-Lua *lua_inside(void); /* whose script the engine is running; NULL: it runs none */
+Lua *lua_inside(void); /* the runtime of the running script; NULL: none runs */
 Lua *lua_opened(void);
 
 /* json.c */

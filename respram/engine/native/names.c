@@ -14,7 +14,7 @@
 
 #define BLOCK 64
 #define ROUNDS 10
-#define PARAMETERS UINT32_C(0x01010010) /* 16 bytes of digest, no key, fanout and depth 1 */
+#define PARAMETERS UINT32_C(0x01010010) /* 16 bytes of digest, no key, fanout 1, depth 1 */
 
 static const uint32_t IV[8] =
     {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19};
@@ -39,7 +39,7 @@ static inline void quarter(uint32_t *v, int a, int b, int c, int d, uint32_t x, 
 
 static void take_block(uint32_t state[8], const uint8_t block[BLOCK], uint64_t bytes, bool last) {
     uint32_t m[16], v[16];
-    memcpy(m, block, sizeof m); /* little-endian, as table.c asks for */
+    memcpy(m, block, sizeof m); /* little-endian, as table.c requires */
     memcpy(v, state, 8 * sizeof *v);
     memcpy(v + 8, IV, sizeof IV);
     v[12] ^= (uint32_t)bytes;

@@ -1,12 +1,12 @@
 # Part of _native.pyx: what the observer is told of changes.
 
-# by the number of the note
+# names by the number of the note
 cdef tuple EVENTS = (NEW, EXPIRED, MERGED, b"incrby", b"expire", b"append", b"setrange", b"setbit", b"del", SEEN,
                      b"incrbyfloat", b"copy_to", b"hincrby", b"zincr", b"zremrangebyscore", b"zremrangebyrank",
                      b"hexpire", b"hincrbyfloat", b"zremrangebylex", b"zpopmin", b"zpopmax", b"spop",
                      b"sinterstore", b"sunionstore", b"sdiffstore")
 
-# from NOTE_PUT on
+# names from NOTE_PUT on
 cdef tuple MEMBER_EVENTS = (b"hset", b"sadd", b"zadd", b"hdel", b"srem", b"zrem", b"hexpired", b"sexpired", b"zexpired")
 
 cdef int tell_notes(NativeEngine engine, NativeSession session) except -1:

@@ -23,15 +23,15 @@ typedef struct Inner {
     uint64_t count;
     Ranked firsts[INNER_MAX];
     void *children[INNER_MAX];
-    uint32_t sizes[INNER_MAX]; /* what a collection counts its members in */
+    uint32_t sizes[INNER_MAX]; /* the type of a collection's count */
 } Inner;
 
 _Static_assert(sizeof(Leaf) <= 1024 && sizeof(Inner) <= 2048, "a node fills a block of the arena");
 
-typedef struct Wanted { /* what is searched for */
+typedef struct Wanted { /* the item that is searched for */
     double score;
     Span name;
-    const Record *gone; /* an item that still has this address has the name that is wanted; it is not read */
+    const Record *gone; /* an item with this address has the wanted name, and is not read */
 } Wanted;
 
 static Span name_of(const Order *order, const Record *record) {
@@ -327,7 +327,7 @@ void order_bury(Order *order, Graves *graves, Arena *arena) {
         uint32_t capacity = graves->capacity ? graves->capacity * 2 : 8;
         Order *orders = realloc(graves->orders, capacity * sizeof *orders);
         if (!orders) {
-            order_clear(order, arena); /* late, but done */
+            order_clear(order, arena); /* late, but it succeeded */
             return;
         }
         graves->orders = orders;
@@ -404,7 +404,7 @@ static size_t walk(const void *node, uint32_t height, uint64_t start, size_t cou
     if (!height) {
         const Leaf *leaf = node;
         for (uint64_t at = start; done < count && at < leaf->count; at += downwards ? -(uint64_t)1 : 1)
-            out[done++] = leaf->items[at]; /* below 0 it wraps, and is at an end */
+            out[done++] = leaf->items[at]; /* below 0 it wraps around, which ends the loop */
         return done;
     }
     const Inner *inner = node;

@@ -7,7 +7,7 @@
 /* inner nodes above each other: at least 18 children each make more members than memory holds */
 #define ORDER_HEIGHT_MAX 12
 
-typedef struct Ranked { /* the score stands here in plain, sealed or not: without it there is no order */
+typedef struct Ranked { /* the score is stored here unsealed, because the order depends on it */
     double score;
     Record *record; /* of the member; its name is its key from `Order.name_at` on */
 } Ranked;
@@ -32,14 +32,15 @@ typedef struct Graves {
     uint32_t count, capacity;
 } Graves;
 
-void order_bury(Order *order, Graves *graves, Arena *arena); /* it is empty after this */
-/* gives back one node, and all that is above it alone; false: there was none */
+void order_bury(Order *order, Graves *graves, Arena *arena); /* empty afterwards */
+/* frees one node, and the nodes above that hold nothing else; false: there was none */
 bool order_dig(Graves *graves, Arena *arena);
 void order_give_graves(Graves *graves, Arena *arena);
 
 bool order_make_room(OrderRoom *room, Arena *arena); /* for one more member, in whichever order */
 void order_give_room(OrderRoom *room, Arena *arena);
-void order_add(Order *order, OrderRoom *room, double score, Record *record); /* it is not in it, and there is room */
+/* It must not be in the order, and there must be room. */
+void order_add(Order *order, OrderRoom *room, double score, Record *record);
 void order_remove(Order *order, Arena *arena, double score, const Record *record);
 /* the old address may be gone already */
 void order_moved(Order *order, double score, const Record *before, Record *after);

@@ -12,7 +12,7 @@
 
 struct Waiting {
     uint64_t hash;
-    uint64_t bytes; /* what it counts for */
+    uint64_t bytes; /* the bytes that it counts for */
     uint32_t key_bytes;
     uint8_t db;
     uint8_t key[];

@@ -1,4 +1,4 @@
-# Part of _native.pyx: patterns that channels are compared with.
+# Part of _native.pyx: patterns of channels.
 
 cdef class NativePatterns:
     cdef CPatterns c

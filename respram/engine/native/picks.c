@@ -7,9 +7,9 @@
 
 #include <string.h>
 
-#define PICKED_MAX 1024 /* members of one command; more are for `dispatch` */
+#define PICKED_MAX 1024 /* members that one command removes; `dispatch` removes more */
 #define SLOTS_LEAST 16  /* of the table; it is at most half full */
-#define SEEN_BYTES 128  /* that a member counts for which is looked up */
+#define SEEN_BYTES 128  /* a member that is looked up counts for this many bytes */
 #define RANKED_AT_ONCE 32
 
 typedef struct Picked {
@@ -169,7 +169,7 @@ HANDLER(spop) {
         bool found = false;
         if (!family_let_go(engine, head, member_name(record_key(picked.records[number])), now_ms, &found)) {
             buffer_cut(&engine->reply, reply_start);
-            return false; /* what is gone stays so, and `dispatch` says that there is no memory */
+            return false; /* the removals so far stay, and `dispatch` replies that memory is full */
         }
     }
     Span key = command_arg(command, 1);

@@ -37,7 +37,7 @@
 #define STACK_BYTES ((size_t)256 << 10)
 
 typedef struct Request {
-    uint8_t *start; /* of what is still to be done */
+    uint8_t *start; /* first byte that is still to be prefaulted */
     size_t bytes;   /* 0: withdrawn */
 } Request;
 
@@ -45,7 +45,7 @@ static struct {
     pthread_mutex_t lock;
     pthread_cond_t asked;
     Request ring[REQUESTS_MAX];
-    size_t head, tail; /* requests done, and made, so far */
+    size_t head, tail; /* requests finished, and requests made */
     bool started, refused;
 } ahead = {.lock = PTHREAD_MUTEX_INITIALIZER, .asked = PTHREAD_COND_INITIALIZER};
 
@@ -77,7 +77,7 @@ static void *work(void *nothing) {
         pthread_mutex_unlock(&ahead.lock);
         bool done = !piece.bytes || madvise(piece.start, piece.bytes, MADV_POPULATE_WRITE) == 0;
         pthread_mutex_lock(&ahead.lock);
-        if (!done && ahead.head == number) /* there is no memory: the loop will see */
+        if (!done && ahead.head == number) /* there is no memory, which the loop will notice */
             ahead.head++;
     }
     pthread_mutex_unlock(&ahead.lock);
@@ -93,7 +93,7 @@ static bool start(void) {
     pthread_attr_setstacksize(&attributes, STACK_BYTES);
     pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
     sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before); /* it inherits this: signals are for the others */
+    pthread_sigmask(SIG_SETMASK, &all, &before); /* inherited by the thread: other threads handle signals */
     bool done = pthread_create(&thread, &attributes, work, NULL) == 0;
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     pthread_attr_destroy(&attributes);
@@ -102,7 +102,7 @@ static bool start(void) {
 
 bool pages_ahead(void *from, size_t bytes) {
     if (pthread_mutex_trylock(&ahead.lock) != 0)
-        return false; /* it takes a request at this moment, or this is the child of a fork */
+        return false; /* the thread is taking a request, or this is the child of a fork */
     if (!ahead.started) {
         ahead.started = true;
         ahead.refused = !start();

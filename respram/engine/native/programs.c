@@ -12,15 +12,15 @@
 #include <stdio.h>
 #include <string.h>
 
-#define DIGITS_MAX 15 /* a double holds them all */
+#define DIGITS_MAX 15 /* digits that a double represents exactly */
 #define EXACT_MAX 9007199254740992.0
-#define WHOLE_MAX 4503599627370496.0 /* from here on all doubles are whole */
+#define WHOLE_MAX 4503599627370496.0 /* above this all doubles are whole */
 
 static const char NO_MEMORY[] = "-OOM command not allowed when used memory > 'maxmemory'.\r\n";
 
 /* -- values -------------------------------------------------------------------------------------- */
 typedef enum Kind { NIL, FALSE, TRUE, NUMBER, TEXT, STATUS, LISTED } Kind;
-typedef enum Where { HERE, IN_LOG, IN_MADE } Where; /* where a text lies; the buffers may move */
+typedef enum Where { HERE, IN_LOG, IN_MADE } Where; /* offset of a text, since the buffers may move */
 
 typedef struct Value {
     uint8_t kind, where;
@@ -35,8 +35,8 @@ typedef struct Run {
     const Command *command;
     const Taught *taught;
     int64_t now_ms;
-    size_t keys; /* how many, from argument 3 on */
-    bool broken; /* no memory for what a command has answered */
+    size_t keys; /* number of arguments from the third on */
+    bool broken; /* no memory for the reply of a command */
     Value values[REGISTERS_MAX];
 } Run;
 
@@ -427,7 +427,7 @@ static bool run_steps(Run *run, const Step **last) {
     const Step *step = run->taught->step;
     for (size_t left = RUN_STEPS_MAX; left; left--) {
         const Step *now = step++;
-        Value *into = &values[now->a % REGISTERS_MAX]; /* `is_sound` has looked at those that are registers */
+        Value *into = &values[now->a % REGISTERS_MAX]; /* `is_sound` has checked those that are registers */
         const Value *left_value = &values[now->b % REGISTERS_MAX], *right_value = &values[now->c % REGISTERS_MAX];
         switch (now->op) {
         case OP_NIL:
@@ -505,7 +505,7 @@ static bool run_program(Engine *engine, Session *session, const Command *command
         .keys = keys};
     int proto = session->proto;
     const Step *last = NULL;
-    session->proto = 2; /* of replies to a script */
+    session->proto = 2; /* protocol of replies to a script */
     bool done = run_steps(&run, &last);
     session->proto = proto;
     *broken = run.broken;

@@ -17,7 +17,7 @@ typedef struct Taught {
     uint32_t script, generation; /* of the Lua that has it; 0: it has none */
     bool is_program;             /* which Lua takes over where it declines */
     unsigned debt;               /* of a script that has declined */
-    Constant *constant; /* with their texts, and the name, behind them */
+    Constant *constant; /* followed in memory by their texts and the name */
     uint8_t *name;
     uint8_t digest[DIGEST_BYTES]; /* that its errors name; set where it has a script */
     Step step[];

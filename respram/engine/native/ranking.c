@@ -5,7 +5,7 @@
  */
 #include "hot.h"
 
-#define VALUE_BYTES_MAX 64 /* of a member, read on the stack; longer ones by way of the draft */
+#define VALUE_BYTES_MAX 64 /* members up to this are read on the stack; longer ones use the draft */
 
 static bool is_ordered(const Family *family) {
     return family->space / DATABASES == ZSET;

@@ -5,10 +5,10 @@
 #include <stdio.h>
 #include <string.h>
 
-#define DIGITS_MAX 15           /* a double holds so many to the last of them */
-#define WHOLE_MAX 1e15          /* below it a whole number is written without a library */
-#define LET_GO_AT_ONCE 1024     /* members of one command; more are for `dispatch` */
-#define RANKED_AT_ONCE 32       /* members that a range takes out of the order together */
+#define DIGITS_MAX 15           /* digits that a double represents exactly */
+#define WHOLE_MAX 1e15          /* smaller whole numbers are formatted here */
+#define LET_GO_AT_ONCE 1024     /* members that one command removes; `dispatch` removes more */
+#define RANKED_AT_ONCE 32       /* members that a range reads from the order at a time */
 
 static const double POWERS[DIGITS_MAX + 1] =
     {1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15};
@@ -140,10 +140,10 @@ HANDLER(zcard) {
 }
 
 /* -- ranges ---------------------------------------------------------------------------------------- */
-typedef struct Told { /* of a range, in ranks */
+typedef struct Told { /* range of ranks */
     uint64_t start, count;
     bool downwards, scores;
-    bool flat; /* no pairs in RESP3 either */
+    bool flat; /* RESP3 has no pairs here either */
 } Told;
 
 /* False: the reply would be longer than what is made here. Then nothing is said. */
@@ -207,7 +207,7 @@ static bool bound_of(Span word, double *score, bool *exclusive) {
     return true;
 }
 
-typedef struct Words { /* behind the key and the two ends */
+typedef struct Words { /* after the key and the two ends */
     bool by_score, by_name, downwards, scores, limited;
     int64_t offset, limit;
 } Words;
@@ -252,18 +252,18 @@ static void cover_ranks(const Family *family, int64_t first, int64_t last, Told 
     }
 }
 
-typedef struct Ends { /* of a range of scores */
+typedef struct Ends { /* ends of a range of scores */
     double low, high;
-    bool above, below; /* they are not in it */
+    bool above, below; /* the end is excluded */
 } Ends;
 
 static bool read_ends(Span low, Span high, Ends *ends) {
     return bound_of(low, &ends->low, &ends->above) && bound_of(high, &ends->high, &ends->below);
 }
 
-typedef struct NameEnd { /* of a range of names */
+typedef struct NameEnd { /* ends of a range of names */
     Span name;
-    int beyond; /* below 0: before all; above: behind all; 0: the name says it */
+    int beyond; /* negative: before all, positive: after all, 0: `name` decides */
     bool exclusive;
 } NameEnd;
 
@@ -356,10 +356,10 @@ static bool let_go_ranks(Engine *engine, const Session *session, const Command *
         for (size_t number = 0; number < got; number++) {
             bool was_there = false;
             if (!family_let_go(engine, head, member_name(record_key(found[number].record)), now_ms, &was_there))
-                return false; /* what is gone stays so, and `dispatch` says that there is no memory */
+                return false; /* the removals so far stay, and `dispatch` replies that memory is full */
             gone += was_there;
         }
-        told.count -= got; /* those behind them have moved up to their ranks */
+        told.count -= got; /* later members have moved up to their ranks */
     }
     engine->hits += head != NULL;
     engine->misses += head == NULL;
@@ -425,7 +425,7 @@ static bool pop(Engine *engine, Session *session, const Command *command, bool h
         buffer_cut(&engine->reply, reply_start);
         return false;
     }
-    engine->reply.len = told_end; /* before its number */
+    engine->reply.len = told_end; /* before the number's digits */
     return true;
 }
 

@@ -53,7 +53,7 @@ void record_put_value(Record *record, const Content *content) {
         return;
     uint8_t *restrict out = value_place(record);
     if (!stream) {
-        if (content->cipher) /* it cannot fail half-way: it was tried, and takes no memory */
+        if (content->cipher) /* it cannot fail half-way: it was checked before, and allocates nothing */
             always(cipher_run(content->cipher, content->seal.sealer, seal_position(&content->seal, content->position),
                 content->bytes, out));
         else

@@ -13,7 +13,7 @@ typedef struct Ahead {
     Record *record; /* NULL: a stub */
     uint32_t stub;
     int db;
-    Span key; /* or name */
+    Span key; /* number of a stub, or index of its name */
 } Ahead;
 
 typedef struct Search {
@@ -47,7 +47,8 @@ static int by_stamp(const void *one, const void *other) {
         return first->clock < second->clock ? -1 : 1;
     if (first->node != second->node)
         return first->node < second->node ? -1 : 1;
-    if (first->db != second->db) /* only a peer at fault gives a stamp twice; any order, but one */
+    /* Only a faulty peer uses a stamp twice; any order will do if it is the same everywhere. */
+    if (first->db != second->db)
         return first->db < second->db ? -1 : 1;
     Span key = first->key, other_key = second->key;
     size_t least = key.len < other_key.len ? key.len : other_key.len;

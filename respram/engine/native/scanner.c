@@ -16,7 +16,7 @@
 
 #define ARGS_MIN 64
 #define ARGS_KEPT_MAX 4096
-#define FAST_DIGITS 9 /* a number of so many digits cannot overflow, whatever it means */
+#define FAST_DIGITS 9 /* a number with this many digits cannot overflow */
 
 bool args_push(Args *args, size_t offset, size_t len) {
     if (unlikely(args->count == args->capacity)) {
@@ -57,7 +57,7 @@ static const uint8_t *line_end(Scan *scan, const uint8_t *text, size_t len, uint
     const uint8_t *nul = from < len ? memchr(start, 0, (found ? (size_t)(found - text) : len) - from) : NULL;
     if (found && !nul)
         return found;
-    scan->searched = nul ? (size_t)(nul - text) : len; /* it is met there again */
+    scan->searched = nul ? (size_t)(nul - text) : len; /* the scan meets it there again */
     return NULL;
 }
 
@@ -165,7 +165,7 @@ static Scanned scan_args(Scan *scan, const uint8_t *text, size_t len, Args *args
         scan->in_bulk = false;
         scan->args_left--;
         if (unlikely(scan->args_bytes > limits->query_bytes_max))
-            return SCAN_FAULT; /* without a word */
+            return SCAN_FAULT; /* without a reply */
     }
     return SCAN_COMMAND;
 }

@@ -6,7 +6,7 @@
 #define SCAN_COUNT 10
 #define SCAN_COUNT_MAX 1024        /* longer walks are left to `dispatch` */
 #define SCAN_PATTERN_BYTES_MAX 256 /* longer patterns are left to `dispatch` */
-#define SCAN_STEPS_MAX 65536       /* of comparing keys with it: about 0.1 ms */
+#define SCAN_STEPS_MAX 65536       /* steps of matching keys: about 0.1 ms */
 #define SCAN_LOOK_BYTES 128        /* a visited key counts for this many bytes */
 #define KEYS_MAX 8192              /* that KEYS walks by in one go, about 0.5 ms; with more, `dispatch` goes in steps */
 #define KEYS_LINES_MAX 8192        /* of the table, which may be sparse */
@@ -16,7 +16,7 @@
 typedef struct Scanning {
     const Glob *glob; /* NULL: all match */
     int kind;         /* ANY_KIND: all match */
-    Buffer keys;      /* as they are told */
+    Buffer keys;      /* keys with their reply frames */
     uint64_t count;
     size_t steps, steps_max;
 } Scanning;

@@ -1,4 +1,4 @@
-# Part of _native.pyx: the keys by the core's numbers, and the cipher that it borrows where the machine has no
+# Part of _native.pyx: seal keys by the core's numbers, and the cipher that the core uses on machines without
 # libcrypto. See seal.c, cipher.c and respram/seal.py.
 
 DEF NONCE_BYTES = 12  # of GCM

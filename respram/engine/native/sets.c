@@ -7,19 +7,19 @@
 
 #include <string.h>
 
-#define SETS_MAX 16              /* of one command; more are for `dispatch` */
-#define LOOKS_MAX 8192           /* of one command: about 1 ms; likewise */
-#define SEEN_BYTES 128           /* that a member counts for which is looked up */
+#define SETS_MAX 16              /* sets of one command; more are left to `dispatch` */
+#define LOOKS_MAX 8192           /* lookups of one command, about 1 ms; likewise */
+#define SEEN_BYTES 128           /* a member that is looked up counts for this many bytes */
 #define SCAN_COUNT 10
-#define SCAN_COUNT_MAX 1024      /* a walk of more members is for `dispatch` */
-#define SCAN_PATTERN_BYTES_MAX 256 /* a longer pattern, too */
-#define SCAN_STEPS_MAX 65536     /* of comparing names with a pattern: about 0.1 ms */
+#define SCAN_COUNT_MAX 1024      /* longer walks are left to `dispatch` */
+#define SCAN_PATTERN_BYTES_MAX 256 /* longer patterns are left to `dispatch` */
+#define SCAN_STEPS_MAX 65536     /* steps of matching names: about 0.1 ms */
 #define SMALL_MAX 128 /* members of a sorted set that ZSCAN tells all at once, in order, as Redis does */
 #define WHOLE_MAX 4611686018427387904.0 /* then it tells whole scores up to this in digits */
-#define MEMBERS_BYTES_MAX ((size_t)256 << 10) /* of values in one walk: api.py has it */
+#define MEMBERS_BYTES_MAX ((size_t)256 << 10) /* of values in one walk: see api.py */
 
 typedef struct Sets {
-    const Record *heads[SETS_MAX]; /* NULL: there is no key */
+    const Record *heads[SETS_MAX]; /* NULL: the key does not exist */
     uint64_t sizes[SETS_MAX];
     size_t count;
 } Sets;
@@ -44,7 +44,7 @@ static bool read_sets(Engine *engine, const Session *session, const Command *com
 
 enum { IN_ALL, IN_ANY, IN_NONE };
 
-typedef struct Chosen { /* members of the result, as records of the sets */
+typedef struct Chosen { /* members of the result, as records of the source sets */
     Buffer records;
     size_t count, looks, bytes;
     bool counts_alone; /* nobody asks which they are */

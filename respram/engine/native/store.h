@@ -68,7 +68,7 @@ typedef struct Arena {
     Slab *partial[ARENA_CLASSES]; /* slabs with a free block, by class */
     uint8_t **spare;              /* slabs without a block in use */
     size_t spares, spare_capacity;
-    size_t spares_resident;       /* so many on top of the stack have their pages, or their pages were requested */
+    size_t spares_resident;       /* how many at the top of the stack have their pages, or have requested them */
     uint8_t *fresh, *fresh_end;   /* address space not yet cut into slabs */
     uint8_t *asked;               /* up to here its pages were asked for ahead */
     uint8_t *next;                /* the region behind it, as soon as its pages are asked for */
@@ -78,7 +78,7 @@ typedef struct Arena {
 } Arena;
 
 void *arena_take(Arena *arena, size_t bytes);
-void arena_give(Arena *arena, void *block, size_t bytes); /* wipes it */
+void arena_give(Arena *arena, void *block, size_t bytes); /* wipes the block */
 size_t arena_block_bytes(size_t bytes);                   /* what a request really takes */
 void arena_free(Arena *arena);
 void give_pages(void *pages, size_t bytes);
@@ -94,7 +94,7 @@ enum { RECORD_IMPLICIT = 1, RECORD_STUB = 2, RECORD_SHADOWED = 4 }; /* as packed
 #define KIND_SHIFT 5
 enum { RECORD_KIND = 3 << KIND_SHIFT }; /* the head of a collection: HASH, SET or ZSET; else 0 */
 enum { HASH = 1, SET = 2, ZSET = 3 };
-/* in the packed form alone: here the writer's entry in Nodes says it */
+/* in the packed form only: in memory the writer's entry in Nodes holds it */
 enum { PACKED_SEALED = 8, PACKED_ADOPTED = 16 };
 enum { PACKED_NAMED = 128 }; /* a key's stub under the key's name */
 enum { RECORD_COUNTED = 128 }; /* the same bit of a value: a counter, with its shares behind its digits (shares.c) */
@@ -117,13 +117,13 @@ typedef struct Record {
     uint64_t clock;
     uint32_t deadline_low;
     uint16_t deadline_high;
-    uint16_t node; /* index into Nodes: who wrote it, and how its value is sealed */
+    uint16_t node; /* index into Nodes: the writer, and how the value is sealed */
     uint32_t key_bytes;
     uint32_t value_bytes;
-    uint16_t slot; /* of the wheel */
+    uint16_t slot; /* index of its wheel slot */
     uint8_t db;
     uint8_t flags;
-    uint32_t position; /* the low half; see seal.c */
+    uint32_t position; /* low half of the seal's position; see seal.c */
     uint8_t body[]; /* [shadow, 6 bytes] key value */
 } Record;
 
@@ -161,7 +161,7 @@ static inline size_t record_value_bytes(const Record *record) {
     return record->flags & RECORD_STUB ? 0 : record->value_bytes;
 }
 
-typedef struct Seal { /* all zeros: not sealed */
+typedef struct Seal { /* all zeros: the value is not sealed */
     uint64_t sealer; /* a node number */
     uint32_t key;    /* the number of a key, see seal.c */
     uint32_t high;   /* half of the position; the record has the other, see seal_position */
@@ -169,8 +169,8 @@ typedef struct Seal { /* all zeros: not sealed */
 
 typedef struct Content { /* a value on its way into a record */
     Span bytes;
-    const uint8_t *stream; /* to be XORed with it on the way; NULL: it is stored as it is, */
-    struct Cipher *cipher; /* or goes through this one, from its seal's first block on */
+    const uint8_t *stream; /* keystream to XOR with on the way; NULL: stored as it is, */
+    struct Cipher *cipher; /* or encrypted with this, from its seal's first block on */
     uint32_t position;
     Seal seal;
     uint8_t kind; /* of a head, which has no value; else 0 */
@@ -187,7 +187,7 @@ void record_get_value(const Record *record, uint8_t *out);
 
 typedef struct Line { /* one cache line */
     uint8_t tags[LINE_SLOTS]; /* 0: free */
-    uint8_t passed; /* records that belong here or before and stand in a later line; 255 sticks */
+    uint8_t passed; /* records of this line or an earlier one that are stored in a later line; 255 is never lowered */
     uint64_t slots[LINE_SLOTS]; /* 16 more bits of the hash above 48 bits of pointer */
 } Line;
 
@@ -200,11 +200,11 @@ typedef struct Lines {
 typedef struct Table {
     Lines now;
     Lines old;      /* being moved into `now`; its lines below `moved` are gone */
-    Lines next;     /* what `now` will be moved into: empty, its first `ready` lines in memory */
+    Lines next;     /* the table that `now` will move into: empty, its first `ready` lines have memory */
     uint64_t moved;
-    uint64_t unmapped; /* lines of `old` already given back */
+    uint64_t unmapped; /* lines of `old` that are freed */
     uint64_t ready;
-    size_t lead; /* bytes before a record that a write reads too */
+    size_t lead; /* bytes before a record that writes also read */
     uint64_t records_hint; /* of a table of families: how many there are */
     uint64_t *total, counted; /* the bytes of all tables that share it; of them, this one's */
 } Table;
@@ -224,14 +224,14 @@ void table_free(Table *table);
 #define WHEEL_LEVELS 4
 #define WHEEL_SLOTS (512 + 256 + 256 + 1024)
 
-typedef struct Slot { /* starts like a record, so that its links can stand in the ring */
+typedef struct Slot { /* begins like a record, so that it can be part of the ring */
     Links links;
     int64_t tick;
 } Slot;
 
 typedef struct Wheel {
     Slot slots[WHEEL_SLOTS];
-    Slot visiting; /* a slot whose time has come, while it is worked off in slices */
+    Slot visiting; /* a due slot that is being processed in slices */
     uint64_t occupied[WHEEL_SLOTS / 64];
     int64_t next_ms[WHEEL_LEVELS]; /* nothing on this level is due before */
     uint64_t records;
@@ -245,7 +245,7 @@ void wheel_remove(Wheel *wheel, Record *record);
 void wheel_relink(Record *record); /* the record has a new address */
 size_t wheel_visit(Wheel *wheel, int64_t now_ms, Record **out, size_t wanted);
 void wheel_each_begun(const Wheel *wheel, int64_t now_ms, bool (*see)(void *context, Record *record), void *context);
-int64_t wheel_next_ms(Wheel *wheel); /* -1: nothing to wait for */
+int64_t wheel_next_ms(Wheel *wheel); /* -1: nothing is due */
 uint64_t wheel_count_overdue(const Wheel *wheel, int db, int64_t now_ms);
 
 /* -- nodes.c: 64-bit node numbers, with the seal, as 16-bit indices --------------------------------- */
@@ -271,7 +271,7 @@ typedef struct Waiting Waiting;
 typedef struct Outbox {
     Waiting **queue; /* a ring: `first` .. `first + count` */
     uint64_t first, count, capacity;
-    uint32_t *index; /* open addressing over the ring, place in the ring + 1 */
+    uint32_t *index; /* hash table of 1 + index in the ring, open addressing */
     uint64_t used_bytes;
     bool overflowed;
 } Outbox;

@@ -29,7 +29,7 @@ typedef struct StubSlab StubSlab;
 typedef struct Stubs {
     StubSlab **slabs; /* by number; NULL: given back */
     uint32_t slab_count, slab_capacity;
-    uint32_t roomy;   /* the first slab with a free place, + 1 */
+    uint32_t roomy;   /* 1 + the first slab with a free place */
     uint32_t **segments; /* of buckets */
     uint64_t segment_capacity;
     uint64_t buckets, count;
@@ -65,7 +65,7 @@ static inline int64_t stub_shadow_ms(const Stub *stub) {
     return stub->end_high & STUB_TIMED ? 0 : stub_end_ms(stub);
 }
 
-typedef int (*SeeStub)(void *context, uint32_t number); /* 0: go on */
+typedef int (*SeeStub)(void *context, uint32_t number); /* 0: continue */
 
 bool stub_pack(const Engine *engine, uint32_t number, const Span *key, Buffer *out); /* no key: by its name */
 

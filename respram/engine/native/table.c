@@ -30,16 +30,16 @@
 #endif
 
 #define LINES_MIN 4
-#define LINE_FILL 6            /* records to a line, on average, before the table grows */
-#define PREPARE_FILL 5         /* from here on the next lines are made ready */
-#define READIED_BY_WRITE 3     /* lines; with 2 they are ready just in time */
-#define UNREADY_FILL 4         /* a table that empties to here gives them back */
+#define LINE_FILL 6            /* average records of a line at which the table grows */
+#define PREPARE_FILL 5         /* average at which the next lines are prepared */
+#define READIED_BY_WRITE 3     /* lines prepared per step; with 2 they are ready just in time */
+#define UNREADY_FILL 4         /* average at which the prepared lines are freed */
 #define MOVED_BY_WRITE 2       /* lines */
-#define MOVED_BY_REMOVAL 4     /* a table may empty before it has seen as many removals as it has lines */
+#define MOVED_BY_REMOVAL 4     /* a table may become empty before as many removals as it has lines */
 #ifndef RESPRAM_PLAIN_BLOCKS
-#define SHRINK_LINES_MIN 1024  /* smaller tables are not worth it */
+#define SHRINK_LINES_MIN 1024  /* the smallest table for which this pays */
 #define MAP_BYTES_MIN ((size_t)256 << 10) /* smaller lines come from the C library */
-#define SLICE_LINES 1024       /* 64 KiB are asked for, or given back, at a time */
+#define SLICE_LINES 1024       /* 64 KiB are requested or freed at a time */
 /* Under the sanitizers a thousand records are many: all that happens to large tables happens to small ones. */
 #else
 #define SHRINK_LINES_MIN 16
@@ -82,7 +82,7 @@ static inline bool next_line(const Lines *lines, uint64_t moved, uint64_t home, 
         return false;
     if (++*at == lines->count) {
         if (moved)
-            return false; /* what wrapped around has been moved already */
+            return false; /* records that wrapped around are moved already */
         *at = 0;
     }
     return *at != home;
@@ -264,7 +264,7 @@ static void unready_some(Table *table) {
 
 static bool start_moving(Table *table, uint64_t count) {
     Lines lines = table->next;
-    if (lines.count == count) { /* it grows; before it shrinks they have been given back */
+    if (lines.count == count) { /* it grows; before a shrink they are freed */
         table->next = (Lines){0};
         table->ready = 0;
     } else if (!lines_take(&lines, count)) {
@@ -334,7 +334,7 @@ bool table_make_room(Table *table) {
     if (likely(now->records < now->count * LINE_FILL))
         return true;
     if (table->old.count)
-        move_some(table, table->old.count); /* does not happen: the new lines are made large enough */
+        move_some(table, table->old.count); /* cannot happen: the new lines are large enough */
     return start_moving(table, now->count * 2) || now->records + 1 < now->count * LINE_SLOTS;
 }
 
@@ -353,7 +353,7 @@ void table_remove(Table *table, const Record *record) {
     else if (unlikely(table->next.count && table->now.records < table->now.count * UNREADY_FILL))
         unready_some(table);
     else if (table->now.count >= SHRINK_LINES_MIN && table->now.records < table->now.count)
-        start_moving(table, table->now.count / 4); /* without memory for it, it stays as it is */
+        start_moving(table, table->now.count / 4); /* without memory it stays as it is */
 }
 
 void table_replace(Table *table, const Record *before, Record *after) {

@@ -25,7 +25,7 @@ static bool is_sound(const Taught *taught) {
         return false;
     uint16_t last = taught->step[taught->steps - 1].op;
     if (last != OP_RETURN && last != OP_JUMP)
-        return false; /* nobody runs past the end */
+        return false; /* no run passes the end */
     for (size_t number = 0; number < taught->steps; number++) {
         const Step *step = &taught->step[number];
         bool jumps = step->op == OP_JUMP || step->op == OP_UNLESS || step->op == OP_WHEN;

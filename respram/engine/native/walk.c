@@ -9,7 +9,7 @@
  */
 #include "engine.h"
 
-#define LINES_BY_COUNT 8 /* a sparse table: a call gives up after so many lines per key asked for */
+#define LINES_BY_COUNT 8 /* in a sparse table, a call ends after this many lines for each requested key */
 #define LINES_LEAST 64
 #define TTL_SAMPLE 64
 #define TTL_SAMPLE_LINES 256
@@ -217,7 +217,7 @@ uint64_t walk_count(Engine *engine, int db, int64_t now_ms) {
     if (likely(!engine->heads))
         return engine->live[db] - wheel_count_overdue(&engine->wheel, db, now_ms);
     Over over = {.engine = engine, .db = db, .now_ms = now_ms};
-    engine->changes++; /* a number that no family has yet */
+    engine->changes++; /* a number that no family has */
     wheel_each_begun(&engine->wheel, now_ms, count_over, &over);
     return engine->live[db] - engine->empty[db] - over.count;
 }

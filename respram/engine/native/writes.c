@@ -27,7 +27,7 @@ static bool store(Engine *engine, const Session *session, const Command *command
         || !reply_reserve(engine, REPLY_HEAD_BYTES))
         return false;
     if (unlikely(ttl_ms == 1 && !value.len))
-        return false; /* how everybody lets go: see commands/strings.py */
+        return false; /* this is how any user lets go of a key: see commands/strings.py */
     int64_t life_ms = ttl_ms ? ttl_ms : engine->settings.default_ttl_ms;
     if (!keyspace_store(engine, session->db, command->hash, key, value, now_ms + life_ms, ttl_ms == 0, now_ms,
                         NOTE_MERGED))
@@ -37,9 +37,9 @@ static bool store(Engine *engine, const Session *session, const Command *command
     return true;
 }
 
-typedef struct Options { /* of SET */
-    int64_t ttl_ms; /* 0: none was named */
-    char condition; /* n or x */
+typedef struct Options { /* options of SET */
+    int64_t ttl_ms; /* 0: no TTL was given */
+    char condition; /* 'n' for NX or 'x' for XX */
     char comparison; /* as comparison_of has it; 0: none */
     bool keeps, gets;
     Span operand;
@@ -133,7 +133,7 @@ HANDLER(set) {
     if (command->argc < 3 || !parse_options(engine, command, 3, now_ms, &options))
         return false;
     if (unlikely(options.ttl_ms == 1 && !command_arg(command, 2).len))
-        return false; /* how everybody lets go: see commands/strings.py */
+        return false; /* this is how any user lets go of a key: see commands/strings.py */
     if (options.condition || options.keeps || options.gets || options.comparison)
         return set_looking(engine, session, command, &options, now_ms);
     return store(engine, session, command, command_arg(command, 2), options.ttl_ms, now_ms);
@@ -255,7 +255,7 @@ HANDLER(msetex) {
     }
     if (bytes > HOT_BYTES_MAX || (options.ttl_ms == 1 && empty) || !reply_reserve(engine, REPLY_HEAD_BYTES)
         || !count_strings(engine, session, command, end, now_ms, &there))
-        return false; /* an empty value for a millisecond is how everybody lets go: see commands/strings.py */
+        return false; /* an empty value for a millisecond is how any user lets go of a key: see commands/strings.py */
     bool writes = !(options.condition == 'n' && there) && !(options.condition == 'x' && there < (size_t)count);
     for (size_t at = 2; at < end && writes; at += 2) {
         Span key = command_arg(command, at);
@@ -265,7 +265,7 @@ HANDLER(msetex) {
         uint64_t defaulted = !options.ttl_ms && !record;
         if (!keyspace_store(engine, session->db, hash, key, command_arg(command, at + 1), life.deadline_ms,
                             life.implicit, now_ms, NOTE_MERGED))
-            return false; /* `dispatch` writes all of them again: the values are the same */
+            return false; /* `dispatch` writes all of them again, with the same values */
         engine->defaulted += defaulted;
     }
     reply_integer(engine, ':', writes);
@@ -288,7 +288,7 @@ HANDLER(setnx) {
         size_t before = engine->reply.len;
         if (!store(engine, session, command, command_arg(command, 2), 0, now_ms))
             return false;
-        engine->reply.len = before; /* of its +OK */
+        engine->reply.len = before; /* reply to it */
     }
     engine->hits += there;
     engine->misses += !there;

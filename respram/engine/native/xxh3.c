@@ -99,7 +99,7 @@ static void accumulate(uint64_t sums[8], const uint8_t *data, const uint8_t *sec
 
 static uint64_t long_value(const uint8_t *data, size_t len) {
     uint64_t sums[8] = {P32_3, P64_1, P64_2, P64_3, P64_4, P32_2, P64_5, P32_1};
-    size_t last = (len - 1) / SCRAMBLE_BYTES * SCRAMBLE_BYTES; /* where the last block begins, which is not scrambled */
+    size_t last = (len - 1) / SCRAMBLE_BYTES * SCRAMBLE_BYTES; /* start of the last block, which is not scrambled */
     for (size_t start = 0; start < last; start += SCRAMBLE_BYTES) {
         for (size_t stripe = 0; stripe < BLOCK_STRIPES; stripe++)
             accumulate(sums, data + start + STRIPE_BYTES * stripe, SECRET + 8 * stripe);

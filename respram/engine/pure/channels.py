@@ -21,7 +21,7 @@ class Channels:
         self.listeners: dict[bytes, dict[Session, None]] = {}
         self.patterns: dict[bytes, dict[Session, None]] = {}
         self.pattern_bytes = 0
-        # names, and whether they are patterns, of each listener
+        # each listener's names, and whether they are patterns
         self.heard: dict[Session, dict[tuple[bytes, bool], None]] = {}
         self.frames: dict[Session, list[bytes]] = {}  # published and not yet delivered
         self.frames_bytes = 0

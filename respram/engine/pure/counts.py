@@ -12,7 +12,7 @@ from respram.integers import INT64_MAX, INT64_MIN, parse_int
 from respram.longdouble import formatted, rounded
 from respram.record import DATABASES, HASH, NAME_LENGTH, member_key
 
-# of a number that INCRBYFLOAT adds here: they and their power of ten are long doubles without rounding
+# digits of a number that INCRBYFLOAT adds here: they and their power of ten are exact as long doubles
 FLOAT_DIGITS_MAX = 18
 FLOAT_TEXT_BYTES = 48  # the longest text of a sum
 _PLAIN = re.compile(rb"-?(0|[1-9][0-9]*)(?:\.([0-9]+))?")

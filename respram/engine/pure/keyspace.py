@@ -68,7 +68,7 @@ class Keyspace:
         self.hot_reads = True  # False: reads of missing keys go through `dispatch`, which reports or requests them
         self.tables: list[dict[bytes, Row]] = [{} for _ in range(SPACES)]
         self.partitions: list[dict[int, dict[bytes, Row]]] = [{} for _ in range(SPACES)]
-        # programs.py sets it: it needs the fast paths, too
+        # set by programs.py, which needs the fast paths too
         self.run_program: Callable[[Session, list[bytes], int], bytes | None]
         self.publish: Callable[[Session, list[bytes]], bytes | None]  # set by feed.py, as the one above
         self.live = [0] * SPACES  # rows with a value, past their deadline or not, by space
@@ -265,7 +265,7 @@ class Keyspace:
         if row.shares and self.converges:
             self.retime_counter(row, deadline_ms, implicit, now_ms, event)
             return True
-        # the seal says where it was made
+        # the seal holds the sealing node
         self.put(db, key, row.value, row.seal, deadline_ms, implicit, now_ms, event, row.kind)
         if row.kind and deadline_ms > before_ms:
             family.lengthen(self, row, now_ms)
@@ -430,7 +430,7 @@ class Keyspace:
     # -- time -------------------------------------------------------------------------------------
     def expire(self, now_ms: int, budget: int) -> int:
         due = self.wheel.take_due(now_ms, budget)
-        # marks first: the end of a head writes its mark anew
+        # marks first: removing a head writes its mark again
         for row in sorted(due, key=lambda row: row.value is not None):
             self.end(row, now_ms)
         done = len(due) + self.wheel.cascade(now_ms, budget - len(due))

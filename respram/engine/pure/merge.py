@@ -10,7 +10,7 @@ from respram.errors import PeerError
 from respram.record import DATABASES, MARKS, SCRIPTS, Record, Seal, is_member, key_of, shadow_of, stub_name, unpack
 from respram.stamp import from_ms, to_ms
 
-# as long as any node's --max-ttl may be: a cut record remembers the end that it was given
+# the longest --max-ttl of any node: a shortened record remembers its original end
 SHADOW_MS_MAX = 3_651 * 86_400_000
 
 
@@ -54,7 +54,7 @@ def _acceptable(keyspace: Keyspace, record: Record, row: Row | None, now_ms: int
     size = len(record.key) + len(record.value or b"") + len(record.shares)
     return (
         to_ms(record.clock) <= now_ms + settings.clock_offset_ms_max
-        # a stub is no life, but the memory of one that others may have given
+        # a stub has no value, and remembers one that others may hold
         and record.deadline_ms <= (horizon_ms if record.value is not None else now_ms + SHADOW_MS_MAX)
         and record.shadow_ms <= now_ms + SHADOW_MS_MAX
         # A key that is too large here is stored as a stub.

@@ -17,7 +17,7 @@ def restamp(keyspace: Keyspace, now_ms: int) -> int:
         keyspace.clock += 1
         value = row.value
         deadline_ms, shadow_ms = min(row.deadline_ms, horizon_ms), min(row.shadow_ms, now_ms + SHADOW_MS_MAX)
-        # without its key no peer can be told of it here: they find that they lack it
+        # without its key it cannot be sent; peers find by comparison that they lack it
         if value is None and row.db < MARKS:
             keyspace.bury(row, row.key, keyspace.clock, node, deadline_ms, shadow_ms, now_ms)
             continue

@@ -22,7 +22,7 @@ from respram.integers import parse_int
 UNTRUSTED_ARGS_MAX = 10  # before AUTH, as in Redis
 UNTRUSTED_BULK_BYTES_MAX = 16384  # of one argument before AUTH, as in Redis
 
-# hiredis would allocate for it before any argument came, and knows no limit; args_max has 4 digits
+# hiredis would allocate memory before any argument arrives, without a limit; args_max has 4 digits
 LONG_COUNT = re.compile(rb"\*[-+]?\d{4}")
 STAR, DOLLAR = 0x2A, 0x24
 
@@ -180,7 +180,7 @@ class Scanner:
             return False
         if first != DOLLAR:
             self.at = start
-            # A break of the line would end the error text early.
+            # A line break would end the error text early.
             self.fault = b"expected '$', got '%c'" % (0x20 if first in b"\r\n" else first)
         elif size is None or size < 0 or size > self.settings.bulk_bytes_max:
             self.fault = b"invalid bulk length"
