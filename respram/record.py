@@ -211,7 +211,7 @@ def unpack(payload: bytes) -> Iterator[Record]:
             value, shares = value[:digits], value[digits:]
         named = bool(flags & NAMED and flags & STUB)
         if is_member(db) and not named and not _names_a_member(key):
-            raise PeerError("record of no member")
+            raise PeerError("the record belongs to no member")
         if named:
             if key_bytes != STUB_NAME_BYTES:
                 raise PeerError("record header out of range")

@@ -304,7 +304,7 @@ def parse_file(content: bytes) -> tuple[dict[bytes, User], list[bytes]]:
         try:
             _check_name(user.name)
             if user.name in users:
-                raise BadRule(b"the user is there twice")
+                raise BadRule(b"the user appears twice")
             rules, unfinished = gather(words[2:])
             if unfinished:
                 raise BadRule(b"Unmatched parenthesis in selector definition")

@@ -74,7 +74,9 @@ def note_failure(conn: Conn, *, waited: bool = False) -> None:
     if len(node.guessers) > ADDRESSES_MAX:
         del node.guessers[next(iter(node.guessers))]
     if guesser.failures == FREE_FAILURES and not waited:
-        node.log(f"event=auth_guessing address={place.decode()} failures={guesser.failures}: has to wait from now on")
+        node.log(
+            f"event=auth_guessing address={place.decode()} failures={guesser.failures}: its next attempts are delayed"
+        )
 
 
 def origin(address: bytes) -> bytes:

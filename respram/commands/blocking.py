@@ -24,7 +24,7 @@ COMMANDS = frozenset({b"bzpopmin", b"bzpopmax", b"bzmpop"})
 
 NOT_A_TIMEOUT = ClientError(b"ERR timeout is not a float or out of range")
 NEGATIVE = ClientError(b"ERR timeout is negative")
-TOO_MANY_KEYS = ClientError(b"ERR nobody may wait for more than %d keys" % KEYS_MAX)
+TOO_MANY_KEYS = ClientError(b"ERR a client may wait for at most %d keys" % KEYS_MAX)
 
 
 def parse_timeout(word: bytes) -> int:

@@ -58,8 +58,8 @@ def ttl_ms_from(conn: Conn, value: int, *, seconds: bool, absolute: bool, overfl
 
 
 # -- who names no TTL ---------------------------------------------------------------------------------
-# An application that keeps its settings here loses them after an hour, and nothing fails until then: so it is told of,
-# once for each name that clients give themselves.
+# An application that stores its settings here loses them after an hour, and nothing fails until then. So the log
+# reports it, once for each client name.
 def count_defaulted(conn: Conn) -> None:
     """Adds what this client wrote without a TTL since it was counted last; the first line of its name goes to the log.
     """
@@ -72,7 +72,7 @@ def count_defaulted(conn: Conn) -> None:
     if name not in names:
         conn.node.log(
             f"event=ttl_defaulted client_name={shown(name)} user={shown(conn.user)} writes={new} "
-            f"ttl_s={conn.node.settings.default_ttl_ms // 1000}: they named no TTL and got the default one",
+            f"ttl_s={conn.node.settings.default_ttl_ms // 1000}: without a TTL they got the default",
             WARNING,
         )
     names[name] = names.get(name, 0) + new

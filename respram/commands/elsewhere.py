@@ -35,7 +35,7 @@ from respram.wire.messages import ALONE, LETS_GO, RUN, TOGETHER
 
 NAME_BYTES_MAX = 256  # of a client's name in a forward
 SCRIPTS = {b"eval": b"EVAL", b"evalsha": b"EVAL"}
-# in a transaction: keys they have none, and no need to stay
+# commands in a transaction that have no keys and need not run on this node
 TRAVELS = frozenset({b"ping", b"echo", b"time", b"publish", b"spublish"})
 
 NOT_NOW = ClientError(b"LOADING the node that decides about this key cannot be asked now; nothing was done")
@@ -43,9 +43,11 @@ UNCERTAIN = ClientError(
     b"UNCERTAIN the node that decides about this key was lost before it answered; it may have been done"
 )
 NO_QUORUM = ClientError(b"NOQUORUM no majority of the nodes can be asked now; nothing was done")
-NOT_TOGETHER = ClientError(b"NOQUORUM a transaction with such a command cannot be decided by a majority")
+NOT_TOGETHER = ClientError(
+    b"NOQUORUM a majority cannot decide a transaction with such a command; send the command alone"
+)
 TOO_MANY = ClientError(b"ERR the watched collections are too large to be compared by the node that decides about them")
-TOO_LONG = ClientError(b"ERR the command is longer than what can be sent to the node that decides about its key")
+TOO_LONG = ClientError(b"ERR the command is too long to be sent to the node that decides about its key")
 
 # Tries to find a key whose home is a given member: with a thousand members, one key in a thousand fits.
 FENCE_TRIES_MAX = 4096

@@ -141,7 +141,7 @@ def _decide(node: Node, draft: Draft, text: bytes) -> None:
     if text.lower() not in (b"home", b"local"):
         raise Refused(b"argument must be 'home' or 'local'")
     if node.decide == MAJORITY:
-        raise Refused(b"a majority decides as long as this node runs: start it anew")
+        raise Refused(b"it cannot change away from 'majority' while the node runs; restart the node")
     draft.decide = text.lower()
 
 
@@ -211,7 +211,7 @@ NO_EVICTION = b"nothing is evicted: a key leaves when its time to live ends"
 ONE_LOOP = b"the pace is the node's own and cannot be set"
 UNMEASURED = b"latency events are not measured"
 
-# Taken when the node began to listen, and when it began with its peers.
+# Fixed when the node started to listen, and when its peers were set up.
 STARTED_WITH = (
     b"tcp-backlog",
     *(bound_of(one).option.encode() for one in fields(Limits) if bound_of(one).policy and bound_of(one).option),

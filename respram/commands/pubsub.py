@@ -36,12 +36,14 @@ HELP = (
     b"    Shows this text.",
 )
 
-PATTERN_TOO_LONG = ClientError(b"ERR a pattern may have %d bytes" % patterns.PATTERN_BYTES_MAX)
+PATTERN_TOO_LONG = ClientError(b"ERR a pattern may have at most %d bytes" % patterns.PATTERN_BYTES_MAX)
 PATTERNS_TOO_DEAR = ClientError(
-    b"ERR too many patterns that have to be looked for in the midst of a channel, for one client"
+    b"ERR too many patterns that must be searched for inside channel names, for one client"
 )
 PATTERNS_TOO_DEAR_HERE = ClientError(b"ERR too many patterns are subscribed to on this node")
-CHANNEL_TOO_LONG = ClientError(b"ERR the channel is too long for the patterns that are subscribed to on this node")
+CHANNEL_TOO_LONG = ClientError(
+    b"ERR the channel name is too long to match it against the patterns subscribed to on this node"
+)
 
 Registry = dict[bytes, dict[Conn, None]]
 
@@ -261,7 +263,7 @@ def pubsub_shardchannels(conn: Conn, argv: list[bytes]) -> Reply:
 def _active(conn: Conn, registry: Registry, argv: list[bytes]) -> Reply:
     if len(argv) > 3:
         raise unknown_subcommand(b"pubsub", argv[1])
-    # Without a pattern all are listed, the one with the empty name too, which no `*` matches.
+    # Without a pattern all channels are listed, including the one with an empty name, which `*` does not match.
     chosen = None
     if len(argv) == 3:
         chosen = conn.node.engine.patterns()

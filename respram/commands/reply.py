@@ -77,7 +77,7 @@ class Each(NamedTuple):
     """
 
     items: "Iterator[Reply | Breath]"
-    # an array; `~`: a set; `%`: a map, of names and values in turns; `=`: pieces of one text; ``: replies of their own
+    # `*`: array; `~`: set; `%`: map, with names and values in turn; `=`: pieces of one text; ``: separate replies
     kind: bytes = b"*"
 
 
@@ -93,7 +93,7 @@ Reply = Union[
 HEAD_BYTES_MAX = 32  # enough for any length
 ITEM_BYTES = 120  # approximate overhead of an item
 BREATHS_MAX = 400  # time for an `Each` in a transaction or a script, which cannot be interrupted: 20 to 50 ms
-LONG_WALK = ClientError(b"ERR this looks at too much for one go: it cannot be in a transaction or script")
+LONG_WALK = ClientError(b"ERR the command visits too many keys or members for a transaction or script; send it alone")
 OK = Simple(b"OK")
 NIL_ARRAY = NilArray()
 NOTHING = Raw(b"")
@@ -208,7 +208,7 @@ class Writing:
         self.count = 0
         writer.put(b" " * HEAD_BYTES_MAX)
         self.begin = writer.size
-        # parts up to here are one for each slice: to join and free a million at the end took 80 ms
+        # earlier parts are joined, one for each slice: joining and freeing a million at the end took 80 ms
         self.joined = len(writer.parts)
 
     def go_on(self, enough: Callable[[], bool]) -> bool:

@@ -20,8 +20,8 @@ Handler = Callable[[Conn, list[bytes]], Reply]
 HANDLERS: dict[bytes, Handler] = {}  # by full name
 
 READS_TOO_MUCH = ClientError(
-    b"ERR the values and members together are more than twice proto-max-bulk-len, which is what one command or "
-    b"transaction may look at"
+    b"ERR the command or transaction reads more than twice proto-max-bulk-len of values "
+    b"and members"
 )
 OOM = ClientError(b"OOM command not allowed when used memory > 'maxmemory'.")
 

@@ -38,7 +38,7 @@ from respram.scripting.scripts import Bounds, Scripts
 
 DIGEST_CHARACTERS = 40
 PAUSE_MS = 1  # between two slices of a script that runs for long
-# Then it gives way for the first time. Peers suspect a node that is silent for 1.5 s, and decide about its keys.
+# Time until a script first gives way. Peers suspect a node that is silent for 1.5 s, and decide about its keys.
 ALONE_MS_MAX = 500
 BROKEN_BYTES_MAX = 100  # of Lua's message where it is no error table, as Redis cuts it
 
@@ -46,7 +46,7 @@ NO_SCRIPT = ClientError(b"NOSCRIPT No matching script. Please use EVAL.")
 TOO_MANY_KEYS = ClientError(b"ERR Number of keys can't be greater than number of args")
 NEGATIVE_KEYS = ClientError(b"ERR Number of keys can't be negative")
 WRITES = ClientError(b"ERR Can not execute a script with write flag using *_ro command.")
-SPENT = ClientError(b"ERR Script ended: those before it in its transaction ran for as long as a script may")
+SPENT = ClientError(b"ERR Script ended: the scripts of its transaction have used up the time that one script may take")
 NOT_BUSY = ClientError(b"NOTBUSY No scripts in execution right now.")
 UNKILLABLE = ClientError(
     b"UNKILLABLE Sorry the script already executed write commands against the dataset. You can either wait the "
@@ -127,7 +127,7 @@ def _evaluate(conn: Conn, argv: list[bytes], name: bytes, *, by_digest: bool, re
     else:
         ask_for_missing(conn, keys)
     may_wait, proto = not conn.executing, conn.session.proto
-    # those of one EXEC have it together
+    # the scripts of one EXEC share it
     slice_us = conn.node.limits.script_busy_ms * 1000 - (0 if may_wait else conn.scripts_us)
     if may_wait:
         slice_us = min(slice_us, ALONE_MS_MAX * 1000)
@@ -171,8 +171,8 @@ def _give_way(conn: Conn, digest: bytes) -> NoReturn:
     if not node.busy_logged and node.micros() >= node.busy_told_us:
         node.busy_logged = True
         node.log(
-            f"event=slow_script client={conn.id} sha1={digest.decode()} ms={node.limits.script_busy_ms}: others "
-            "are told BUSY"
+            f"event=slow_script client={conn.id} sha1={digest.decode()} ms={node.limits.script_busy_ms}: other "
+            "clients get BUSY"
         )
     raise Suspend(conn.now_ms + PAUSE_MS)
 

@@ -326,7 +326,7 @@ def _fit(config: Config) -> Config:
     open_hosts = exposed(config.bind)
     _fit_unix_socket(config)
     _fit_tls(config)
-    # A users file is judged when it is read: it must not leave the user `default` open then.
+    # A users file is checked when it is read: it must not leave the user `default` open then.
     if open_hosts and not config.requirepass and not config.unprotected and not config.aclfile:
         raise ConfigError(
             f"--bind {open_hosts[0]} lets other machines in without a password; set RESPRAM_REQUIREPASS or "
@@ -352,20 +352,21 @@ def _fit_snapshots(config: Config) -> None:
         )
     if config.snapshot_dir and not config.has_peers and not config.snapshot_key:
         raise ConfigError(
-            "--snapshot-dir of a node without peers needs --snapshot-key-file: nobody else would keep the keys while "
-            "it is down"
+            "--snapshot-dir of a node without peers needs --snapshot-key-file: no peer would hold the keys while it is "
+            "down"
         )
 
 
 def _fit_peers(config: Config) -> None:
     if config.decide == "majority" and not config.enclave_size:
-        raise ConfigError("--decide majority needs --enclave-size: how many nodes there are; the same on all of them")
+        raise ConfigError("--decide majority needs --enclave-size: the number of nodes, the same on all of them")
     given = [bool(one) for one in (config.peer_cert, config.peer_key, config.peer_ca)]
     if any(given) and not all(given):
         raise ConfigError("--peer-cert, --peer-key and --peer-ca belong together; give all three or none")
     if config.peer_crl and not config.peer_ca:
         raise ConfigError(
-            "--peer-crl is given without --peer-ca: under a shared secret nobody can be put out but by another secret"
+            "--peer-crl is given without --peer-ca: with a shared secret, a node can only be expelled by changing the "
+            "secret"
         )
     if config.peer_cert and config.cluster_secret:
         raise ConfigError("a cluster secret and --peer-cert are both set; keep one of them")

@@ -226,7 +226,7 @@ def make_server(store: Store, hub: Hub, guard: Guard | None = None) -> "MCPServe
         ("repram_list_keys", tools.list_keys, "List keys", LIST, False),
         ("repram_watch", tools.watch, "Wait for changes", WATCH, False),
     ):
-        # An overwrite is the one thing that destroys: clients may ask their user about it.
+        # Only an overwrite destroys data: clients may ask their user to confirm it.
         hints = ToolAnnotations(read_only_hint=not changes, destructive_hint=changes, idempotent_hint=not changes,
                                 open_world_hint=False)
         server.add_tool(function, name=name, title=title, description=text, annotations=hints, structured_output=True)
@@ -258,7 +258,7 @@ class Agents:
         self._app = make_server(store, hub, guard).streamable_http_app(
             streamable_http_path="/mcp", stateless_http=True, json_response=True,
             max_request_body_size=REQUEST_BYTES_MAX,
-            # the guard has done that
+            # the guard has checked it
             transport_security=TransportSecuritySettings(enable_dns_rebinding_protection=False),
         )  # fmt: skip
         self._running: asyncio.Task[None] | None = None
@@ -281,8 +281,8 @@ class Agents:
         body, taken = await read_body(receive, headers_of(scope), REQUEST_BYTES_MAX, self._budget)
         try:
             if len(body) > STRUCTURE_BYTES_MAX and len(TEXTS.sub(b"", body, TEXTS_MAX)) > STRUCTURE_BYTES_MAX:
-                raise Problem(413, "What is no text has at most 64 KiB in a call.", ((b"connection", b"close"),))
-            # To watch takes minutes, and says little: a call that says much is over sooner, or ends here.
+                raise Problem(413, "A call may have at most 64 KiB besides its texts.", ((b"connection", b"close"),))
+            # Watching takes minutes and sends little. A call with a large body must finish sooner.
             patience = LONG_CALL_S if len(body) > STRUCTURE_BYTES_MAX else None
             try:
                 async with asyncio.timeout(patience):

@@ -191,7 +191,7 @@ class Gateway:
             if path == place or path.startswith(place + b"/"):
                 await app(request.scope, request.receive, request.send)
                 return
-        raise Problem(404, "Nothing is here; /openapi.json tells what there is.")
+        raise Problem(404, "Not found; /openapi.json lists all paths.")
 
     async def _data(self, request: Request, path: bytes) -> None:
         if request.method in READING:

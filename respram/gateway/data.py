@@ -34,7 +34,7 @@ async def read(store: Store, login: Login | None, key: bytes, headers: dict[byte
     conditional = b"if-none-match" in headers or b"if-match" in headers
     record = await (store.facts(login, key) if head and not conditional else store.fetch(login, key))
     if record is None:
-        raise Problem(404, "There is no such key, or it is forgotten.")
+        raise Problem(404, "The key does not exist, or its TTL has ended.")
     fields = [BYTES, SANDBOX, *life_headers(record, private=login is not None)]
     if head and not conditional:
         await respond(send, 200, fields, head=True, length=record.length)
@@ -46,7 +46,7 @@ async def read(store: Store, login: Login | None, key: bytes, headers: dict[byte
         if b"if-match" in headers:
             wanted = tags_of(headers[b"if-match"], weak=False)
             if wanted and own not in wanted:
-                raise Problem(412, "The value is another by now.")
+                raise Problem(412, "The value has changed in the meantime.")
         if b"if-none-match" in headers:
             known = tags_of(headers[b"if-none-match"], weak=True)
             if not known or own in known:
@@ -71,7 +71,7 @@ def life_headers(record: Record, *, private: bool) -> list[tuple[bytes, bytes]]:
     now_s = int(time.time())
     remaining_s = record.remaining_s
     scope = b"private, " if private else b""
-    # From the time of writing on, as Age is: a cache subtracts the one from the other.
+    # Counted from the time of writing, as Age is: caches subtract one from the other.
     fresh = b"%bmax-age=%d, must-revalidate" % (scope, record.age_s + remaining_s) if remaining_s else b"no-store"
     remaining = b"%d" % remaining_s
     return [
@@ -91,7 +91,7 @@ async def write(
     bytes_max: int, budget: Budget,
 ) -> None:  # fmt: skip
     if b"content-range" in headers:
-        raise BadRequest("A part of a value cannot be written.")
+        raise BadRequest("A value can only be written whole.")
     ttl_s = _ttl(headers, query)
     condition = condition_of(headers)
     quorum = _quorum(query)

@@ -48,7 +48,7 @@ class Live:
     @contextlib.asynccontextmanager
     async def view(self, login: Login | None) -> AsyncIterator["Look"]:
         if self.count >= VIEWERS_MAX:
-            raise Busy("too many pages watch already")
+            raise Busy("too many live pages are open")
         look = self._looks.get(login)
         if look is None:
             look = self._looks[login] = Look(self.store, login)

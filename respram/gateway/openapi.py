@@ -25,7 +25,7 @@ PROBLEMS = {
     400: "The request cannot be understood; the detail says what is expected.",
     401: "A login is needed, or this one is wrong.",
     403: "This user may not do that, or a page of another site asked.",
-    404: "There is no such key, or it is forgotten.",
+    404: "The key does not exist, or its TTL has ended.",
     405: "Not allowed here. Nothing can be deleted.",
     408: "The body took too long.",
     412: "The condition does not hold for the present value.",

@@ -70,11 +70,11 @@ def _unpack(payload: bytes) -> list[bytes]:
     at = 0
     while at < len(payload):
         if len(payload) - at < _SIZE.size or len(lists) >= LISTS_MAX:
-            raise PeerError("lists of who is put out cannot be read")
+            raise PeerError("the lists of expelled nodes cannot be read")
         (size,) = _SIZE.unpack_from(payload, at)
         at += _SIZE.size
         if size > len(payload) - at:
-            raise PeerError("lists of who is put out cannot be read")
+            raise PeerError("the lists of expelled nodes cannot be read")
         lists.append(payload[at : at + size])
         at += size
     return lists

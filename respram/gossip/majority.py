@@ -358,7 +358,7 @@ class Majority:
     def asked(self, link: Link, message: Ballot) -> None:
         assert link.peer is not None
         if message.db >= DATABASES or message.kind not in (PREPARE, ACCEPT) or not 0 < message.low <= message.high:
-            raise PeerError("BALLOT cannot be")
+            raise PeerError("BALLOT is out of range")
         try:
             slots = frozenset(map(slot_of, unpack_keys(message.keys)))
         except ValueError as error:

@@ -55,7 +55,7 @@ class AdvisoryLock(Generic[C]):
             if (held := (yield from token.held.steps())) is not None:
                 break
         raise ResourceLocked(
-            resource, held.holder if held else "someone who just let go", held.remaining_s if held else 0.0
+            resource, held.holder if held else "a holder that has just released it", held.remaining_s if held else 0.0
         )
 
     @operation

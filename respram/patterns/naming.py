@@ -36,7 +36,7 @@ def encoded(text: str) -> bytes:
     try:
         return text.encode()
     except UnicodeEncodeError:
-        raise BadName("a name with half of a surrogate pair is no text: it cannot be written as UTF-8") from None
+        raise BadName("a name with half of a surrogate pair cannot be written as UTF-8") from None
 
 
 def sized(name: bytes) -> bytes:

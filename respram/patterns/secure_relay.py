@@ -44,7 +44,7 @@ class SecureRelay(Generic[C]):
         sealed = yield from get(self.key)
         if sealed is None:
             raise ContentMissing(
-                "nothing lies in this slot: not dropped yet, its time is up, or another secret was used"
+                "this slot is empty: nothing was dropped yet, its TTL has ended, or another secret was used"
             )
         return Sealer(self.secret, self.algorithm).open(sealed, self.key)
 

@@ -188,7 +188,7 @@ async def _ask_by_stream(query: bytes, number: int, server: Address) -> list[Tar
         length = int.from_bytes(await reader.readexactly(2), "big")
         data = await reader.readexactly(length)
     except asyncio.IncompleteReadError:
-        raise DnsError("the answer broke off") from None
+        raise DnsError("the answer ends too early") from None
     finally:
         writer.close()
     if not answers(data, query):
@@ -249,7 +249,7 @@ def parse_answer(data: bytes, query: bytes) -> list[Target]:
                     found.append(target)
             at = end
     except error:
-        raise DnsError("the answer breaks off within a record") from None
+        raise DnsError("the answer ends within a record") from None
     if not found:
         raise DnsError("the name has no SRV records")
     return found
@@ -280,7 +280,7 @@ def read_name(data: bytes, at: int) -> tuple[str, int]:
             at = (length & 0x3F) << 8 | data[at + 1]
             pointers += 1
             if at >= lowest or pointers > POINTERS_MAX:
-                raise DnsError("a name points forwards or in circles")
+                raise DnsError("a compressed name points forwards or in a circle")
             lowest = at
             continue
         if length > 63:

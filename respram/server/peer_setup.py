@@ -57,8 +57,8 @@ def renewed_trust(config: Config, before: Trust | None = None) -> Trust:
     trust = trust_by_certificates(OwnCertificates(config.peer_cert, config.peer_key, config.peer_ca))
     if before is not None and before.name != trust.name:
         raise ConfigError(
-            f"--peer-cert {config.peer_cert} names somebody else than at the start, and this node's number belongs to "
-            "that name: start the node anew with it"
+            f"--peer-cert {config.peer_cert} names another node than at the start, and this node's number belongs to "
+            "the old name; restart the node"
         )
     return trust
 

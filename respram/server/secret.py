@@ -47,7 +47,7 @@ SECRET_FORM = re.compile(SECRET_PREFIX + r"[A-Za-z0-9_-]{49}")
 DISTINCT_MIN = 16  # distinct bytes among 32 random ones; fewer occur once in 10^14 draws, or in a typed secret
 
 # scrypt: 32 MiB and about 0.1 s, once at the start. The salt is fixed, because all nodes must come to the same
-# key from the secret alone; what defends a secret is that it was drawn from 2^256.
+# key from the secret alone; the protection is that secrets are 256 random bits.
 SCRYPT_N, SCRYPT_R, SCRYPT_P = 1 << 15, 8, 1
 SCRYPT_SALT = b"respram peers, version 1"
 
@@ -127,7 +127,7 @@ def parse_secrets(text: str) -> tuple[str, ...]:
             why = (
                 "was cut short or mistyped" if one.startswith(SECRET_PREFIX) else f"does not begin with {SECRET_PREFIX}"
             )
-            raise ConfigError(f"{which} is none that `respram secret` made: it {why}; make one with `respram secret`")
+            raise ConfigError(f"{which} was not made by `respram secret`: it {why}; make one with `respram secret`")
     return found
 
 
@@ -213,15 +213,15 @@ def _check_own(accepting: ssl.SSLContext, dialling: ssl.SSLContext, own: OwnCert
             continue
         except ssl.SSLCertVerificationError as error:
             raise ConfigError(
-                f"--peer-cert {own.certificate} would be turned away by a peer that believes --peer-ca "
+                f"--peer-cert {own.certificate} would be refused by a peer that trusts --peer-ca "
                 f"{own.authority}: {error.verify_message}"
             ) from None
 
 
 def _load_files(context: ssl.SSLContext, own: OwnCertificates) -> None:
     def no_password() -> str:
-        raise ConfigError(f"--peer-key {own.key} is encrypted, and nobody is there to ask; give the key without a "
-                          "password")
+        raise ConfigError(f"--peer-key {own.key} is encrypted, and a server cannot ask for the password; give a key "
+                          "without one")
 
     try:
         context.load_cert_chain(own.certificate, own.key, no_password)

@@ -113,7 +113,7 @@ class Encryption:
         self.context = make_context(self.config)
 
     def __call__(self, sock: socket.socket) -> socket.socket:
-        # It has the methods of a socket that a client uses, and no others.
+        # Only the methods of a socket that a client uses.
         return cast(socket.socket, TlsSocket(sock, self.context, self.on_failure))
 
 
@@ -160,7 +160,7 @@ def make_context(config: Config) -> ssl.SSLContext:
 
     def no_password() -> str:
         raise ConfigError(
-            f"--tls-key {config.tls_key} is encrypted, and nobody is there to ask; give the key without a password"
+            f"--tls-key {config.tls_key} is encrypted, and a server cannot ask for the password; give a key without one"
         )
 
     try:

@@ -167,7 +167,7 @@ def test_saved_users_are_loaded_again(client: Client) -> None:
 @pytest.mark.parametrize(
     ("content", "complaint"),
     [
-        (b"user u on\nuser u off\n", b"line 2: the user is there twice"),
+        (b"user u on\nuser u off\n", b"line 2: the user appears twice"),
         (b"\nu on >hunter2", b"line 2 should start with user <username>"),
         (b"user u on #hunter2", b"line 1: The password hash must be"),
         (b"user u +nosuch", b"line 1: Unknown command"),

@@ -117,7 +117,7 @@ def test_peers_are_listed_as_maps(client: Client, others: FakePeers) -> None:
 
 def test_a_list_of_who_is_put_out_is_taken_where_it_is_signed(client: Client, others: FakePeers) -> None:
     assert client(b"RESPRAM", b"EXPEL", b"signed") == b"+OK\r\n"
-    assert client(b"RESPRAM", b"EXPEL", b"forged").startswith(b"-ERR that is no revocation list")
+    assert client(b"RESPRAM", b"EXPEL", b"forged").startswith(b"-ERR the data is not a revocation list")
     assert client(b"RESPRAM", b"EXPEL").startswith(b"-ERR wrong number of arguments")
 
 
@@ -144,7 +144,7 @@ def test_a_digest_is_of_a_moment(client: Client, others: FakePeers) -> None:
     ) == b"*6\r\n$5\r\nat_ms\r\n:%d\r\n$7\r\nrecords\r\n:12\r\n$6\r\ndigest\r\n$16\r\n%016x\r\n" % (NOW, 0xFEED)
     assert b":11\r\n" in client(b"RESPRAM", b"DIGEST", b"%d" % (NOW - 5_000))
     for moment in (b"x", b"%d" % (NOW - 1), b"%d" % (NOW - 10_001), b"%d" % (NOW + 10_001)):
-        assert client(b"RESPRAM", b"DIGEST", moment).startswith(b"-ERR the moment must be")
+        assert client(b"RESPRAM", b"DIGEST", moment).startswith(b"-ERR the time must be")
     assert client(b"RESPRAM", b"DIGEST", b"1", b"2").startswith(b"-ERR unknown subcommand")
 
 
@@ -152,7 +152,7 @@ def test_without_peers_there_is_nothing_to_tell(client: Client) -> None:
     for word in (b"PEERS", b"TOPOLOGY", b"DIGEST"):
         assert (
             client(b"RESPRAM", word)
-            == b"-ERR this node has no peers: nobody has joined it, and it joined nobody (--join)\r\n"
+            == b"-ERR this node has no peers; start it with --join, or let another node join it\r\n"
         )
     assert b"connected_slaves:0\r\n" in client(b"INFO", b"replication")
 

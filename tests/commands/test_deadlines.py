@@ -92,8 +92,8 @@ def test_who_names_no_ttl_is_counted_by_name_and_told_of_once(client: Client) ->
     assert b"ttl_defaulted:6\r\nttl_defaulted_by_client_name:constance=5,unnamed=1\r\n" in client(b"INFO", b"respram")
     told = [line for line in rig.lines if line.startswith("event=ttl_defaulted ")]
     assert told[0] == (
-        "event=ttl_defaulted client_name='constance' user='default' writes=5 ttl_s=3600: they named no TTL and got the "
-        "default one"
+        "event=ttl_defaulted client_name='constance' user='default' writes=5 ttl_s=3600: without a TTL they got the "
+        "default"
     )
     client(b"SET", b"setting", b"1")
     other(b"QUIT")

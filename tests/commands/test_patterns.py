@@ -114,7 +114,7 @@ def test_a_channel_that_would_take_too_long_is_refused_and_an_event_passes_such_
     client, writer = rig.connect(), rig.connect()
     client(b"PSUBSCRIBE", *(b"*x%d*" % number for number in range(9_000)), b"__keyspace*")
     assert writer(b"PUBLISH", b"-x17-", b"m") == b":2\r\n"  # `*x1*` and `*x17*`
-    assert writer(b"PUBLISH", b"c" * 5_000, b"m").startswith(b"-ERR the channel is too long")
+    assert writer(b"PUBLISH", b"c" * 5_000, b"m").startswith(b"-ERR the channel name is too long")
     writer(b"CONFIG", b"SET", b"notify-keyspace-events", b"KA")
     client.pushed()
     assert writer(b"SET", b"c" * 5_000, b"v") == b"+OK\r\n"

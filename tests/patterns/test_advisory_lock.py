@@ -166,7 +166,7 @@ def test_whoever_meets_one_that_has_just_let_go_claims_again(world: World, monke
     monkeypatch.setattr(CoordinationToken, "claim", operation(refusing))
     assert world(AdvisoryLock(world.client, ttl_s=60).acquire(world.name, "a"))
     refused += [True] * CLAIMS_MAX
-    with pytest.raises(ResourceLocked, match="just let go"):
+    with pytest.raises(ResourceLocked, match="just released it"):
         world(AdvisoryLock(world.client, ttl_s=60).acquire(f"{world.name}:2", "a"))
 
 

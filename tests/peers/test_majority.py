@@ -91,7 +91,7 @@ def test_a_transaction_is_decided_by_a_majority_and_one_that_cannot_be_is_refuse
     assert isinstance(told, list)
     number, token = told
     assert token == nodes[0].client.execute_command("RESPRAM", "TOKEN", "{t}a")
-    with pytest.raises(redis.exceptions.ResponseError, match="NOQUORUM a transaction"):
+    with pytest.raises(redis.exceptions.ResponseError, match="NOQUORUM a majority cannot decide a transaction"):
         transaction(nodes[0], "RESPRAM", "STATE")
     assert nodes[0].client.get("{t}a") == b"%d" % number
 

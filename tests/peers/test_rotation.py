@@ -112,7 +112,7 @@ def test_a_wrong_secret_file_changes_nothing(tmp_path: Path) -> None:
     file.write_text(OLD)
     with enclave(2, "--cluster-secret-file", str(file), secret="") as members:
         until_ready(members)
-        for content, why in (("short", "none that"), ("", "empty"), (f"{OLD}\n{OLD}", "twice")):
+        for content, why in (("short", "was not made by"), ("", "empty"), (f"{OLD}\n{OLD}", "twice")):
             reload(members[0], file, content)
             assert re.search(f"event=peer_reload_failed reason=the cluster secret .*{why}", members[0].log()), members[
                 0

@@ -206,10 +206,10 @@ def test_pointers_only_lead_backwards_and_end() -> None:
         struct.pack(">H", 0xC000 | max(3 + 2 * (step - 1), 0) if step else 0xC000) for step in range(40)
     )
     assert read_name(chain, 3) == ("a", 5)
-    with pytest.raises(DnsError, match="circles"):
+    with pytest.raises(DnsError, match="in a circle"):
         read_name(chain, 3 + 2 * 39)
     for data in (b"\xc0\x00", b"\1a\xc0\x00", b"\xc0\x02\xc0\x00"):
-        with pytest.raises(DnsError, match="circles"):
+        with pytest.raises(DnsError, match="in a circle"):
             read_name(data, 0)
     assert read_name(b"\1b\0\1a\xc0\x00", 3) == ("a.b", 7)
 

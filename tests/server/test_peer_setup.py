@@ -25,7 +25,7 @@ def test_trust_comes_from_a_secret_or_from_certificates_or_is_not_there(tmp_path
     assert peer_setup.make_trust(Config()) is None
     trust = peer_setup.make_trust(Config(cluster_secret=SECRET))
     assert trust is not None and trust.source == "secret"
-    with pytest.raises(ConfigError, match="none that"):
+    with pytest.raises(ConfigError, match="was not made by"):
         peer_setup.make_trust(Config(cluster_secret="weak"))
     with pytest.raises(ConfigError, match="cannot be read"):
         peer_setup.make_trust(Config(peer_cert="none", peer_key="none", peer_ca=str(tmp_path / "none")))

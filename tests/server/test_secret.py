@@ -70,7 +70,7 @@ def test_a_fresh_secret_is_taken_and_never_the_same() -> None:
      spell_secret(bytes(32)), spell_secret(b"password" * 4), ONE[:-1], ONE + "A", ONE.swapcase()],
 )  # fmt: skip
 def test_a_secret_that_was_not_drawn_is_refused_and_not_quoted(thought_of: str) -> None:
-    with pytest.raises(ConfigError, match="none that `respram secret` made") as caught:
+    with pytest.raises(ConfigError, match="was not made by `respram secret`") as caught:
         parse_secrets(thought_of)
     assert thought_of not in str(caught.value) and len(str(caught.value)) < 200
     with pytest.raises(ConfigError, match="line 2 of the cluster secret"):
@@ -212,7 +212,7 @@ def test_own_certificates_serve_instead_of_a_secret(tmp_path: Path) -> None:
 def test_a_certificate_that_peers_would_turn_away_is_found_at_the_start(tmp_path: Path) -> None:
     own, foreign = own_pki(tmp_path, "own"), own_pki(tmp_path, "foreign")
     with pytest.raises(
-        ConfigError, match=r"own\.cert\.pem would be turned away .*: unable to get local issuer certificate"
+        ConfigError, match=r"own\.cert\.pem would be refused .*: unable to get local issuer certificate"
     ):
         trust_by_certificates(OwnCertificates(own.certificate, own.key, foreign.authority))
 
@@ -237,7 +237,7 @@ def test_wrong_files_are_named_and_the_key_is_not_quoted(tmp_path: Path) -> None
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.BestAvailableEncryption(b"x")
     )
     noise.write_bytes(locked)
-    with pytest.raises(ConfigError, match="without a password"):
+    with pytest.raises(ConfigError, match="give a key without one"):
         trust_by_certificates(OwnCertificates(own.certificate, str(noise), own.authority))
 
 
