@@ -165,6 +165,37 @@ def replayed(*steps: tuple[str, dict[str, object]]) -> None:
         machine.shown()
 
 
+@pytest.mark.parametrize("name", ENGINES)
+def test_what_a_third_node_has_put_into_the_new_one_stays_too(name: str) -> None:
+    """It heard of the new head alone, not that the old one was let go of."""
+    writer, _hearer, third = nodes = [ENGINES[name](SETTINGS._replace(node=node)) for node in (1, 2, 3)]
+
+    def meet(*some: Engine) -> None:
+        for _ in range(2):
+            for one in some:
+                for other in some:
+                    other.merge(everything(one, now), now)
+
+    for engine in nodes:
+        engine.track(7, NOW)
+    now = NOW
+    writer.found(0, b"a", HASH, now + 1_000, False, now)
+    writer.put_member(0, b"a", b"f", b"old", now + 2_000, now)
+    meet(*nodes)
+    now = NOW + 5
+    writer.let_go(0, b"a", now, b"del")
+    writer.found(0, b"a", HASH, now + 3_000, False, now)
+    writer.put_member(0, b"a", b"f", b"new", now + 2_500, now)
+    meet(writer, third)
+    third.put_member(0, b"a", b"g", b"other", now + 2_500, now)
+    now = NOW + 1_001
+    meet(*nodes)
+    for engine in nodes:
+        assert {one.name: one.value for one in engine.members(0, b"a", 0, 9, now).members} == {
+            b"f": b"new", b"g": b"other",
+        }  # fmt: skip
+
+
 @pytest.mark.parametrize("works", [False, True])
 @pytest.mark.parametrize("renewed", ["let_go", "store", "retime"])
 def test_the_end_of_an_old_collection_elsewhere_clears_nothing_of_one_begun_before_it(

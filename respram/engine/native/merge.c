@@ -325,15 +325,19 @@ static bool restamp(Engine *engine, const Arrived *mark, uint64_t hash, int64_t 
     if (!head || (uint64_t)record_deadline_ms(head) << 16 <= clock)
         return true;
     Family *family = family_of(engine, head);
-    bool is_behind = family->began >> 16 > mark->deadline_ms
+    const Record *known = table_find(&engine->tables[mark->db], hash, mark->key);
+    uint64_t began = family->began; /* a mark of a write: a peer has begun anew, and the head here became its own */
+    if (known && !record_deadline_ms(known) && known->clock > began)
+        began = known->clock < head->clock ? known->clock : head->clock;
+    bool is_behind = began >> 16 > mark->deadline_ms
         || (mark->node == own && engine->nodes.numbers[head->node] == own);
-    if (!is_behind || family->began > clock)
+    if (!is_behind || began > clock)
         return true;
     if (clock > engine->clock)
         engine->clock = clock;
     for (uint64_t place = family->count; place-- > family->dying;) {
         const Record *record = family_member(family, place);
-        if (engine->nodes.numbers[record->node] == own && record->clock > family->began
+        if (engine->nodes.numbers[record->node] == own && record->clock > began
             && record->clock <= clock && record_deadline_ms(record) > now_ms
             && !keyspace_again(engine, record, record_deadline_ms(record), record->flags & RECORD_IMPLICIT, now_ms,
                                NOTE_NONE))

@@ -251,12 +251,15 @@ def restamp(keyspace: Store, mark: Record, now_ms: int) -> None:
     if head is None or from_ms(head.deadline_ms) <= clock:
         return
     family = family_of(keyspace, head)
-    is_behind = to_ms(family.began) > mark.deadline_ms or head.node == mark.node == own
-    if not is_behind or family.began > clock:
+    # A mark of a write that is here already: a peer has begun anew, and the head here became its own.
+    known = keyspace.tables[mark.db].get(mark.key)
+    began = family.began if known is None or known.deadline_ms else max(family.began, min(known.clock, head.clock))
+    is_behind = to_ms(began) > mark.deadline_ms or head.node == mark.node == own
+    if not is_behind or began > clock:
         return
     keyspace.clock = max(keyspace.clock, clock)
     for row in reversed(family.rows[family.dying :]):
-        is_own = row.node == own and family.began < row.clock <= clock
+        is_own = row.node == own and began < row.clock <= clock
         if is_own and row.deadline_ms > now_ms and row.value is not None:
             keyspace.put(row.db, row.key, row.value, row.seal, row.deadline_ms, row.implicit, now_ms, b"")
 
