@@ -422,7 +422,7 @@ RULES: tuple[Rule, ...] = (
 # Differences that no rule sees, because the families do not draw what would show them, or because a family
 # has its expected replies in itself. They have their sections in the document like the rules.
 NOT_MIRRORED = (
-    "refusals", "newer-commands", "ttl-policy", "argument-count", "nul-in-a-line", "name-length", "broadcast-batches",
+    "refusals", "newer-commands", "ttl-policy", "argument-count", "name-length", "broadcast-batches",
     "guessing-passwords",
     "pauses", "messages-in-exec",
 )  # fmt: skip

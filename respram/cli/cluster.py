@@ -27,7 +27,7 @@ NODES_MAX = 16  # more nodes need more than one machine
 READY_S = 60.0  # after this the held lines are shown, whether the nodes are ready or not
 HELD_LINES_MAX = 1_000  # lines held back until the nodes are ready
 STOP_S = 8.0  # a node promises to stop within 5 s
-LINE_BYTES_MAX = 4096  # longer lines of a node's output are cut
+LINE_BYTES_MAX = 4096  # longer lines of a node's output are shown in pieces
 # SIGHUP means here that the terminal is gone, while a node takes it for a reload
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 LOOPBACK = "127.0.0.1"

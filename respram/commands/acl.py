@@ -276,7 +276,7 @@ def load(node: Node, by: Conn | None) -> None:
     if len(content) > FILE_BYTES_MAX:
         raise ClientError(b"ERR the users file is longer than %d bytes" % FILE_BYTES_MAX)
     users, complaints = parse_file(content)
-    if DEFAULT not in users:  # otherwise requirepass decides
+    if DEFAULT not in users:  # then requirepass decides
         users[DEFAULT] = node.default_user()
     if too_open(node, users[DEFAULT]):
         complaints.append(OPEN_DEFAULT)

@@ -49,7 +49,7 @@ class Filter:
     implicit: bool  # it has an implicit deadline, which slides
     deadline_ms: int
     links: dict[int, Link] = field(default_factory=dict)
-    parts: dict[tuple[int, int, int], int] = field(default_factory=dict)  # counts of all lanes together
+    parts: dict[tuple[int, int, int], int] = field(default_factory=dict)  # bits of the parts read so far
 
     def link(self, number: int) -> Link:
         if number not in self.links:

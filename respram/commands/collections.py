@@ -21,9 +21,9 @@ KIND_NAMES = {0: b"string", HASH: b"hash", SET: b"set", ZSET: b"zset"}  # as TYP
 WALK_MEMBERS = 1_000  # members taken out of the engine at a time
 # members that a reply lists in one step, which takes 10 to 25 ms; longer replies are made in several steps
 TOLD_AT_ONCE = 8_192
-SEEN_SETS = 256  # sets of a walk over a million members: freeing 4,000 hashes takes 0.1 ms
+SEEN_SETS = 256  # sets that share a walk's hashes: of a million, each holds 4,000, freed in 0.1 ms
 DRAW_BYTES = 2 << 10  # work of drawing one member, which takes 3 us, in bytes, besides reading it
-STEP_MEMBERS = 128  # members of one step of a draw, between which other clients are served
+STEP_MEMBERS = 128  # members of one step of a long walk; other clients are served between steps
 SCAN_COUNT_DEFAULT = 10
 SCAN_COUNT_MAX = 8_192  # members walked by one HSCAN or SSCAN: COUNT is a hint, and must not hold the node
 INTEGERS_MAX, PACKED_MAX, PACKED_BYTES_MAX = 512, 128, 64  # Redis's default limits for its compact encodings

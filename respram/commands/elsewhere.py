@@ -96,7 +96,7 @@ def send_elsewhere(conn: Conn, command: Command, argv: list[bytes]) -> None:
     patience_ms = conn.node.limits.script_ms_max if command.name in SCRIPTS else 0
     if command.name in BLOCKING:
         if not first_there(conn, keys):
-            return  # it waits here until a home is known
+            return  # there is nothing to pop yet: it waits on this node
         argv, patience_ms = sent_on(conn, argv)
     run = conn.node.engine.take_run(session)
     if run is not None:

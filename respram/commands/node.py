@@ -163,7 +163,7 @@ class Conn:
     # Members that have decided about its commands, and how many are known to hold the last of it: their writes are
     # theirs to count.
     decided_at: dict[int, int] = field(default_factory=dict)
-    fences: list["Fence"] = field(default_factory=list)  # WAIT: its open questions to them
+    fences: list["Fence"] = field(default_factory=list)  # WAIT: its open questions to these members
     pulled: set[Watched] = field(default_factory=set)  # keys that this command has requested from the peers
     asked: set[Watched] = field(default_factory=set)  # keys whose current state this command has requested
     asked_until_ms: int = 0
@@ -172,8 +172,8 @@ class Conn:
     blocked_until_ms: int = 0  # BZPOPMIN and its relatives: the time limit of a blocked command; 0: it is not blocked
     blocked_on: list[Watched] = field(default_factory=list)
     unblocked: bytes = b""  # CLIENT UNBLOCK: `timeout` or `error`, for the blocked command
-    ahead: list[bytes] = field(default_factory=list)  # invalidations to itself during its command ...
-    behind: list[bytes] = field(default_factory=list)  # ... that go before the reply, and after it
+    ahead: list[bytes] = field(default_factory=list)  # pushes to itself during its command (pub/sub) ...
+    behind: list[bytes] = field(default_factory=list)  # ... that go before the reply; those after it (invalidations)
 
     def push(self, data: bytes, after_reply: bool = False) -> None:
         """Sends bytes out of turn (pub/sub, invalidations). To the connection whose command is just

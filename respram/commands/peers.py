@@ -45,7 +45,7 @@ class HomeFacts:
     number: int  # of the member; 0: no member is ready
     address: bytes  # where peers reach it
     here: bool
-    settled: bool  # False: it is new, and does not decide until it has settled
+    settled: bool  # False: the slot has just moved to this node, which will decide about it in a moment
 
 
 @dataclass(frozen=True, slots=True)

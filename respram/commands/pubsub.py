@@ -17,7 +17,7 @@ from respram.errors import ClientError
 
 GATHERED_MIN = 8  # with fewer matching patterns, messages are delivered one by one
 GATHERED_BYTES_MAX = 64 << 10  # of frames for one listener
-LISTED_AT_ONCE = 512  # channels listed before other clients are served
+LISTED_AT_ONCE = 512  # channels checked before other clients are served
 SUBSCRIPTION_BYTES_MAX = 4 << 20  # of one client's subscriptions: bounds its memory
 
 HELP = (

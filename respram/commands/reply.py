@@ -92,7 +92,7 @@ Reply = Union[
 
 HEAD_BYTES_MAX = 32  # enough for any length
 ITEM_BYTES = 120  # approximate overhead of an item
-BREATHS_MAX = 400  # time for an `Each` in a transaction or a script, which cannot be interrupted: 20 to 50 ms
+BREATHS_MAX = 400  # breaths of an `Each` in a transaction or a script, where nobody else is served: 20 to 50 ms
 LONG_WALK = ClientError(b"ERR the command visits too many keys or members for a transaction or script; send it alone")
 OK = Simple(b"OK")
 NIL_ARRAY = NilArray()

@@ -109,7 +109,7 @@ class Serving:
 
             def again(now_ms: int) -> None:
                 if conn.transport is not waits:
-                    return  # woken too early
+                    return  # it was woken before this time and has gone on
                 conn.transport = GONE
                 engine.resume(session)
                 self._go_on(conn, forward, replies + bytes(engine.feed(session, b"", now_ms)), now_ms, done, later)

@@ -27,7 +27,7 @@ UNION, INTERSECTION, DIFFERENCE = b"union", b"inter", b"diff"
 
 
 def _least(one: float, other: float) -> float:
-    return other if other < one else one  # not `min`: NaN must not win, in whichever order
+    return other if other < one else one  # a comparison with NaN is false, so the first value stays
 
 
 def _greatest(one: float, other: float) -> float:

@@ -146,7 +146,7 @@ def _ttl_ms(conn: Conn, name: bytes, options: Options) -> int | None:
 
 def _set(conn: Conn, key: bytes, value: bytes, ttl_ms: int | None) -> None:
     if ttl_ms == 1 and not value and let_go(conn, key):
-        # `SET key "" PX 1` is how any user lets go of a key: nobody may read the empty value for its millisecond.
+        # `SET key "" PX 1` is how clients let go of a key: nobody is to read the empty value for its millisecond.
         return
     write(conn, key, value, ttl_ms, b"set")
     if ttl_ms is not None:

@@ -87,7 +87,7 @@ def exec_command(conn: Conn, argv: list[bytes]) -> Reply:
     if conn.session.kept and (
         conn.session.keeping == 0 or not (engine.hot_reads and engine.hot_writes) or engine.full()
     ):
-        take_over(conn)  # the session met a command that only dispatch can check
+        take_over(conn)  # something has changed since they were queued: only dispatch can check them now
     elsewhere = conn.node.homes is not None or conn.node.decide == MAJORITY
     if elsewhere and conn.session.kept and (conn.watched or engine.kept_home(conn.session)):
         take_over(conn)  # another node may decide about it

@@ -127,7 +127,7 @@ class Limits:
 
     # -- scripts ----------------------------------------------------------------------------------
     script_busy_ms: int = bound(
-        5_000, "A script that runs longer is interrupted: other clients get BUSY and may kill it, as in Redis. "
+        5_000, "When a script runs longer, other clients get BUSY and may kill it, as in Redis; until then they wait. "
                "Inside EXEC it is killed.",
         "lua-time-limit", 1, 600_000,
     )  # fmt: skip

@@ -24,7 +24,7 @@ FILE_BYTES_MAX = 1 << 20  # of a configuration or password file: a larger file i
 OPEN_TO_OTHERS = 0o027  # permission bits that must not be set: the group may only read, and others have no access
 SNAPSHOT_KEY_CHARS_MIN = 40  # what `respram secret` prints has 43
 SHOWN_CHARS_MAX = 40  # of a wrong setting, as quoted in its error
-CLIENTS_SHARE = 8  # this fraction of the memory is for the input and output of all clients
+CLIENTS_SHARE = 8  # one part in this many of the memory is for the input and output of all clients
 MEMORY_SHARE = (3, 4)  # share of the usable memory for data; the rest is for buffers, the interpreter and the kernel
 UNIX_PATH_BYTES_MAX = 107  # the kernel's limit for the path of a Unix socket
 

@@ -110,7 +110,7 @@ class Link(asyncio.Protocol):
             while (reply := self._reader.gets()) is not NOTHING:
                 self._take(reply)
         except hiredis.ProtocolError:
-            self.close()  # the peer does not speak the protocol
+            self.close()  # the server does not speak the protocol
 
     def _take(self, reply: Reply) -> None:
         if self.heard is not None:

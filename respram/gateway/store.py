@@ -28,7 +28,7 @@ PASS_BYTES_MAX = 16 << 20  # of their names, likewise
 SAME_MS = 50  # two TTLs of one record, requested together, may differ by this
 LONG_BYTES = 64 << 10  # larger values do not use the shared link
 LONG_AT_ONCE = 4  # such values transferred at the same time, each on a link of its own
-LONG_WAITING_MAX = 256  # requests that wait for such a link
+LONG_WAITING_MAX = 256  # requests that wait for such a link or use one
 HASHED_BYTES = 256 << 10  # tags of larger values are computed in another thread: 16 MB take 20 ms
 BEGINNING = (b"0", b"%d" % (LONG_BYTES - 1))
 READ = (
@@ -110,7 +110,7 @@ class Store:
         self.quorum = quorum  # whether writes wait for a majority of nodes by default
         self.write_timeout_s = write_timeout_s
         self._long = asyncio.Semaphore(LONG_AT_ONCE)
-        self._long_waiting = 0  # requests that wait for it
+        self._long_waiting = 0  # requests that wait for it or hold it
 
     async def fetch(self, login: Login | None, key: bytes) -> Record | None:
         size = len(key)

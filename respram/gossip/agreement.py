@@ -170,4 +170,4 @@ def cut_to(terms: Terms, payload: bytes, me: int, now_ms: int, clock_offset_ms_m
             elif terms.max_ttl_ms and record.deadline_ms > last_ms + clock_offset_ms_max:
                 yield replace(later, deadline_ms=last_ms)
     except PeerError:
-        return  # the message was cut off, which is already counted
+        return  # the payload cannot be read from here on, which is already counted

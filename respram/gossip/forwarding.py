@@ -88,7 +88,7 @@ class Asked:
 class Kept:
     """Answers to one node, by its numbers."""
 
-    # Number to answer, and when it was given.
+    # By number: when the answer was given, and the answer.
     answers: "OrderedDict[int, tuple[int, Answer]]" = field(default_factory=OrderedDict)
     bytes: int = 0
     forgotten: int = 0  # answers up to this number are discarded
@@ -261,7 +261,7 @@ class Forwarding:
             self.retried += 1
             self._end(asked)
             if asked.request.kind == RUN and len(first_key(asked.request.keys)) + 4 < len(asked.request.keys):
-                self._conclude(asked, APART)  # their keys have several homes
+                self._conclude(asked, APART)  # it is not known which of the keys has another home
             elif (
                 message.home != self.book.me.number
                 and self.neighbours.link_to(message.home)

@@ -42,6 +42,10 @@ from respram.wire.messages import VERSION, Bye, Hello, Members, Message, Refuse
 MARK = (1 << 32) - 1
 OWN_ADDRESSES_MAX = 64  # addresses that lead back to this node; nobody lists more by mistake
 RETURNED_LINKS = 4  # approximate number of returning members that are dialled
+# How the reasons begin for which a peer is refused until an operator corrects something.
+LASTING = ("protocol version", "another network", "clocks differ")
+# Those of them that a member of the own enclave may give.
+AMONG_MEMBERS = ("protocol version", "clocks differ")
 
 
 def _member_of(message: Hello) -> Member:
@@ -56,10 +60,6 @@ def _member_of(message: Hello) -> Member:
 
 def _shown(address: bytes) -> str:
     return ascii(address[:64].decode("ascii", "replace"))
-# Reasons for refusing a peer that an operator has to correct.
-LASTING = ("protocol version", "another network", "clocks differ")
-# Those of them that a member of the own enclave may give.
-AMONG_MEMBERS = ("protocol version", "clocks differ")
 
 
 @dataclass(slots=True, eq=False)
@@ -148,7 +148,6 @@ class Greeting:
     def _objection(self, link: Link, message: Hello) -> str:
         policy = self.host.policy
         if message.version != VERSION:
-            # Fields up to LASTING are the same in all versions.
             return f"protocol version {message.version} here {VERSION}"
         if message.network != policy.network:
             return "another network"

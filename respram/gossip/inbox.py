@@ -76,7 +76,7 @@ class Inbox:
 
     def __post_init__(self) -> None:
         self.table = {
-            wire.Hello: Hearer(NETWORK, lambda link, message: None),  # its first frame may arrive twice
+            wire.Hello: Hearer(NETWORK, lambda link, message: None),  # a link's first frame may arrive twice
             wire.Refuse: Hearer(NETWORK, self.greeting.refused_there),
             wire.Bye: Hearer(NETWORK, self.greeting.left),
             wire.Ping: Hearer(NETWORK, self.probes.pinged),

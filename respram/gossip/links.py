@@ -119,9 +119,9 @@ class Link:
     level_number: int = 0  # number of the last own batch at its start
     feeding: bool = False  # a job is making its chunks
     # -- receiving
-    received: int = 0  # all bytes up to here were received and stored
+    received: int = 0  # all frames up to this number were received and handled
     ahead: set[int] = field(default_factory=set)
-    pending: set[int] = field(default_factory=set)  # batches in the engine whose outcome is not known yet
+    pending: set[int] = field(default_factory=set)  # numbers of frames in the engine whose outcome is not known yet
     repairs: set[int] = field(default_factory=set)  # those of them that come from comparison
     acked: int = 0
     unacked_bytes: int = 0

@@ -77,7 +77,7 @@ class Majority:
     promises: Promises
     low: int = 0  # start of this member's reign; 0: it has none
     held: dict[int, int] = field(default_factory=dict)  # by slot: the stamp up to which a majority has promised it
-    # By number; bounded by the forwards and those that they serve.
+    # By number; at most as many as this node's forwards, and those that it serves.
     rounds: dict[int, Round] = field(default_factory=dict)
     tickets: dict[tuple[int, int], Ticket] = field(default_factory=dict)  # by asking node and its number
     takes: dict[int, Callable[[bool], None]] = field(default_factory=dict)  # records that are being merged

@@ -111,7 +111,7 @@ class Policy:
     # -- truth, while joining --
     # a process that did not run for so long may be suspected: whose link is lost, `indirect_patience_ms` later
     stopped_ms: int = 1_000
-    doubt_ms: int = 1_500  # how long it waits for the others to say that they ran; then it joins again
+    doubt_ms: int = 1_500  # how long it waits for the others to say that they did not suspect it; then it joins again
     doubted_ms_max: int = 60_000  # after a longer stop it does not ask, since the others may have forgotten it
     # a decision waits for it so long (many clients give up after 2 s); then the client is told to come again
     truth_ms: int = 1_500

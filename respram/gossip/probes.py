@@ -27,7 +27,7 @@ from respram.wire.messages import Members, Ping, Pong, Probe, Probed
 
 EXPECTED_MS = 300_000  # after its link was lost, a partner is expected to answer for this long
 NONCES_MAX = 4_096  # probes that wait for an answer; with so many, no more are sent
-DEAD_DIALLED_SHARE = 0.25  # share of the partner timer's turns
+DEAD_DIALLED_SHARE = 0.25  # share of the partner timer's turns in which a dead member is dialled
 ENDED_DIALS_MAX = 6  # dials to a member whose link has ended,
 ENDED_DIAL_MS = 25  # one after each such interval
 CLOCK_TRANSIT_MS = 3_000  # how much older a clock reading may be on arrival, behind data on a slow link

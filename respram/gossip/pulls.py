@@ -37,7 +37,7 @@ class Pulls:
     neighbours: Neighbours
     truths: Truths
     waiting: dict[Name, Waiting] = field(default_factory=dict)
-    names: "OrderedDict[int, Name]" = field(default_factory=OrderedDict)  # by token, whether answered or not
+    names: "OrderedDict[int, Name]" = field(default_factory=OrderedDict)  # by token; kept for answers that come late
     # Missing keys, and until when not to ask again.
     absent: "OrderedDict[Name, int]" = field(default_factory=OrderedDict)
     token: int = 0

@@ -75,7 +75,7 @@ class Repair:
         """Begins a round with a peer, LAGGING and long unreachable peers first."""
         rounds = self.rounds
         if not self.has_dump():
-            return  # a dump is on its way, and would bring the same records twice
+            return  # the dump brings them; filters would bring the same records twice
         if rounds.own is not None:
             if rounds.own.until_ms > self.host.now.ms:
                 return

@@ -57,8 +57,8 @@ class Suffrage:
     barring: int = 0  # number of the BALLOT that bars; 0: none
     barred: dict[int, int] = field(default_factory=dict)  # by member: the last stamp of the ended reigns
     barred_ms: int = 0
-    level: set[int] = field(default_factory=set)  # those of them that are being compared with
-    level_ms: int = 0  # since when all are equal; 0: not yet
+    level: set[int] = field(default_factory=set)  # those of them whose digest was found equal
+    level_ms: int = 0  # since when enough of them are in it; 0: not yet
     comparing: Round | None = None
     crowded: bool = False
     on_vote: Callable[[], None] = lambda: None

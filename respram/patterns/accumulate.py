@@ -4,12 +4,14 @@
     GrowingList(client, "collected").append({"value": 7})  # the number of items now
     Statistics(client, "latency").add(12.5)                         # Summary(count, total, least, most), .average
 
-Each addition restarts the key's TTL. The counter uses INCRBY; the list and the statistics use compare-and-set.
+Each addition restarts the key's TTL. The counter uses INCREX; the list and the statistics use compare-and-set.
 Guarantees: no addition through any node is lost while the members of the enclave are stable (docs/peers.md). With
-`--decide local` this holds for additions through one node. While a node dies or is cut off, the later stamp wins and an
-addition can be lost, unless each writer has a `part` of its own, a number below PARTS. Then no two writers share a key,
-and readers fetch all parts in one round trip. `add` then returns the total as this node knows it. Not promised: that an
-addition counts once when the connection breaks before its answer; the client may send it again.
+`--decide local` this holds for counters, and for other additions through one node. What nodes add to a counter while
+they are cut off from each other is added up. Of a list and of statistics the later write stays, and an addition can be
+lost, unless each writer has a `part` of its own, a number below PARTS. Then no two writers share a key, and readers
+fetch all parts in one round trip. `add` then returns the total as this node knows it. Additions that a dead node had
+not replicated are lost. Not promised: that an addition counts once when the connection breaks before its answer; the
+client may send it again.
 """
 
 import functools
@@ -21,7 +23,7 @@ from typing import Generic
 from respram.patterns.errors import BadName, TooMany, Unreadable
 from respram.patterns.json_values import Json, document, from_json, to_json
 from respram.patterns.naming import key, level
-from respram.patterns.steps import C, Steps, ask, ask_atomic, change, operation, ttl_ms
+from respram.patterns.steps import C, Steps, ask, change, operation, ttl_ms
 
 NUMBER = int | float  # JSON does not distinguish 1 and 1.0
 PARTS = 64  # writers of one name that can be told apart
@@ -41,13 +43,13 @@ class Counter(Generic[C]):
 
     @operation
     def add(self, amount: int = 1) -> Steps[int]:
-        """Adds and returns the sum; a missing counter starts at 0."""
-        expiry = ttl_ms(self.ttl_s)
-        # One MULTI: the key never stands without the TTL that its writer named.
-        replies = yield from ask_atomic(
-            ("SET", self.key, 0, "NX", "PX", expiry), ("INCRBY", self.key, amount), ("PEXPIRE", self.key, expiry)
-        )
-        return int(replies[1]) if self.part is None else (yield from self.value.steps())
+        """Adds and returns the sum; a missing counter starts at 0. Raises TooMany where 64 bits do not hold the sum."""
+        # One command: the key never stands without the TTL that its writer named, and it stays a counter that nodes add
+        # up after a cut. A SET in front of it would begin another one.
+        total, added = yield from ask("INCREX", self.key, "BYINT", amount, "PX", ttl_ms(self.ttl_s))
+        if int(added) != amount:
+            raise TooMany(f"counter {self.name!r} would not fit into 64 bits; nothing was added")
+        return int(total) if self.part is None else (yield from self.value.steps())
 
     @operation
     def value(self) -> Steps[int]:

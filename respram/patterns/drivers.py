@@ -46,7 +46,7 @@ VALUE_BYTES_MAX = 16 * 1024 * 1024
 TOGETHER_MAX = 16  # nodes that one AskAny asks at a time
 
 CANCELS_MAX = 10  # attempts to cancel a question that is no longer needed
-CANCEL_S = 0.01  # the time limit of these attempts
+CANCEL_S = 0.01  # the time limit of each attempt
 
 ANSWER_S = 2.0  # how long a cancelled task waits for a reply: a node refuses within 1.5 s
 

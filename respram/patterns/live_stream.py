@@ -193,7 +193,7 @@ class StreamDecoder(Generic[C]):
 
         The chunks of a message expire in the same millisecond; this shows where an unreadable message ends.
         """
-        yield from self._head()  # raises Unreadable too: then no stream follows
+        yield from self._head()  # raises Unreadable if the head itself is: then there is nothing to skip to
         first = self.position or 0
         self.position = first + 1
         for at in range(first, first + SKIP_MAX, READ_AHEAD):

@@ -113,7 +113,7 @@ class StreamEncoder:
     ended: bool = False
 
     async def send(self, data: bytes) -> AsyncIterator[tuple[int, bytes]]:
-        """Returns the segments of the data, with their numbers."""
+        """Yields the segments of the data, with their numbers."""
         if self.ended:
             raise StreamEnded(f"stream {self.stream_id} was finished; nothing was sent")
         for at in range(0, max(1, len(data)), self.segment_bytes):

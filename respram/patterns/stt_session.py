@@ -506,7 +506,7 @@ class STTStream(Generic[C]):
                 found = yield from get(head_key(self._name()))
                 head, life, ended = head_of(found, self._name())
                 if life not in (0, self.life):
-                    # The stream began anew there: all further messages follow its head.
+                    # The stream began anew there: all messages of the queue are sent again, after its head.
                     self.life, self.next_seq, head = life, head, 0
                 # Messages that are on their way between nodes arrive by themselves.
                 if head >= self.next_seq or time.monotonic() >= until:

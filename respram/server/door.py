@@ -140,7 +140,7 @@ class Door:
 
     def _ready(self, sock: socket.socket, address: str) -> None:
         self._forget(sock)
-        if not self._look(sock, address):  # a wake-up without a connection
+        if not self._look(sock, address):  # woken although no bytes have arrived
             self._keep(sock, address)
 
     def _look(self, sock: socket.socket, address: str) -> bool:

@@ -44,7 +44,7 @@ from respram.wire.messages import LATER, Forward
 LOOK_AGAIN_S = 60.0  # between two resolutions of the names of --join
 # after a stop, received data is read before anything is sent: otherwise the kernel drops it if the peer is gone
 HELD_S = 0.05
-LOOK_SOON_S = 5.0  # the same while no peer is linked
+LOOK_SOON_S = 5.0  # between two resolutions of these names while no peer is linked
 ASK_AGAIN_S, DRAIN_POLL_S = 0.1, 0.002  # intervals of the checks for acknowledgements while the node stops
 AFTER_BUG_S = 1.0
 LOCAL = b"local"  # a value of --decide
@@ -65,7 +65,7 @@ class Driver:
         self.on_expelled: Callable[[], None] = lambda: None
         replica.core.expulsions.read = lambda data: expulsion.check(data, self.links.trust)
         self.stopped = False
-        # None: not decided yet; the first decision releases the stand-in for this driver.
+        # None: not reported yet; the first report releases the stand-in for this driver.
         self._unsure: bool | None = None
         self._pulls_useful = False
         self.decisions = Decisions(self.replica, node, loop, self.carry)

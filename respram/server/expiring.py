@@ -41,7 +41,7 @@ class Done:
     values: int = 0  # values left out when segments were rewritten
     keys: int = 0  # keys destroyed in the ring file
     kept: int = 0
-    doubtful: int = 0  # incomplete segments that were not rewritten: they may hold ended values
+    doubtful: int = 0  # segments that could not be rewritten in time: they may hold ended values
     ring_is_locked: bool = False  # there is a ring file, and no secret was given
     next_ms: int = 0  # end of the next bucket; 0: nothing is left
 

@@ -47,7 +47,7 @@ class Meeting:
         self.segment_keys: SegmentKeys | None = None  # set if there are snapshots
         self.driver: Driver | None = None
         self.listeners: list[socket.socket] = []
-        self.awaiting: list[socket.socket] = []  # the first peer of a lone node
+        self.awaiting: list[socket.socket] = []  # listeners of a lone node, for its first peer
         self.task: asyncio.Task[None] | None = None
         self.renewing: asyncio.Task[None] | None = None
         self.looking: asyncio.Task[None] | None = None

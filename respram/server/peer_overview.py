@@ -61,7 +61,7 @@ def lag_ms(peer: Peer, now_ms: int) -> int:
 def _split(address: bytes) -> tuple[bytes, int]:
     try:
         host, port = read_address(address.decode("ascii", "replace"))
-    except ValueError:  # a peer's text may not be an address
+    except ValueError:  # a peer can send any text
         return b"", 0
     return host.encode(), port
 

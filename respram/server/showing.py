@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from respram.server.snapshots import Snapshots
 
 LOOK_S = 0.05  # update interval on a terminal
-LOG_EVERY_S = 5.0  # a shorter stop gets no line
+LOG_EVERY_S = 5.0  # what ends sooner (a start, a stop) gets no line
 
 
 class Terminal(Protocol):

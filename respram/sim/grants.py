@@ -35,7 +35,7 @@ class Judge:
 
     world: World
     checker: Checker
-    granted: dict[Name, int] = field(default_factory=dict)  # grant to the place of the node that decided
+    granted: dict[Name, int] = field(default_factory=dict)  # name to the place of the node that granted it
     given: dict[Name, set[int]] = field(default_factory=dict)  # numbers that each counter gave out
     asked: dict[Name, int] = field(default_factory=dict)
     away: int = 0  # decisions for other nodes

@@ -166,7 +166,7 @@ class World:
             due_ms, _, kind, place, argument, payload = heappop(self._heap)
             self.now_ms = max(self.now_ms, due_ms)
             if kind == "tick" and due_ms != self.nodes[place].tick_at_ms:
-                continue  # an earlier question, whose answer has arrived
+                continue  # replaced by an earlier tick, which has run
             self._event(kind, self.nodes[place], argument, payload)
         self.now_ms = end_ms
 

@@ -15,7 +15,7 @@ from respram.engine.replication import GRANULE_SHIFT, BucketDigest
 from respram.record import ends
 
 SHIFTS = (16, 22, 28)  # powers of two of milliseconds: 65.5 s, 70 min, 75 h
-DIGEST_SHIFT = SHIFTS[0] - GRANULE_SHIFT  # the granules that the engine is to add up
+DIGEST_SHIFT = SHIFTS[0] - GRANULE_SHIFT  # width of the engine's digests, as a power of two granules
 
 Edges = tuple[int, ...]
 

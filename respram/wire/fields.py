@@ -26,7 +26,7 @@ class Splitter:
         self._line = b""  # an incomplete header
         self._args_left = 0  # bulk strings of this frame whose header has not come
         self._body_left = 0  # bytes of the current bulk string
-        self._ending = False  # its line end has not come; its bytes are not checked, as in hiredis
+        self._ending = False  # its line end has not come; it is checked here, because hiredis does not check it
         self._frame_bytes = 0
 
     def push(self, data: bytes, frame_bytes_max: int) -> list[list[bytes]]:

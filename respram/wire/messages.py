@@ -340,13 +340,14 @@ class Forward:
     # a user's rules, if a script must obey them; or LETS_GO; empty: everything but DEL
     rights: Payload = field(repr=False)
     keys: Payload = field(repr=False)  # u32 bytes | key, repeated, each once
-    # u8 db | u64 clock | u64 node | u32 bytes | key, repeated; 0 | 0: it was missing
+    # u8 db | u64 clock | u64 node | u32 bytes | key, repeated; 0 | 0: it was missing; of a collection a sum in place of
+    # the node
     watched: Payload = field(repr=False)
     records: Payload = field(repr=False)  # packed: records that the receiver may lack, and has to merge first
     commands: Payload = field(repr=False)  # as a client would send them
 
 
-RUN, ALONE, TOGETHER = range(3)  # all keys are the receiver's; the first one is; all are, and it is a transaction
+RUN, ALONE, TOGETHER = range(3)  # all keys are the receiver's; the first is; the first is, in a transaction
 LETS_GO = b"+del"  # a value of `rights`: the client may let go of these keys, for example with a deadline in the past
 
 

@@ -73,8 +73,9 @@ def test_nobody_moves_another_member_to_an_address_of_its_own() -> None:
 
         def agreed() -> bool:
             for member in members:
-                said = member.client.execute_command("RESPRAM", "TOPOLOGY")
-                if any(bytes(row[b"address"]) != places.get(int(row[b"node"], 16), row[b"address"]) for row in said):
+                rows = member.client.execute_command("RESPRAM", "TOPOLOGY")
+                said = {int(row[b"node"], 16): bytes(row[b"address"]) for row in rows}
+                if any(said.get(number) != place for number, place in places.items()):
                     return False
             return True
 

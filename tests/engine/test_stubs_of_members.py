@@ -250,3 +250,27 @@ def test_without_memory_for_a_stub_a_cleared_member_is_wiped_and_remembered_as_a
         [sys.executable, "-c", WITHOUT_MEMORY], capture_output=True, text=True, cwd=Path(__file__).parents[2]
     )
     assert ran.stdout == "done\n", ran.stderr
+
+
+def test_a_member_that_ends_while_a_newer_one_comes_is_a_stub_or_a_record_and_never_both(name: str) -> None:
+    """Where somebody watches, merging looks at what is there before it writes. The look ends a member whose time is up,
+    and leaves a stub of it.
+    """
+    told: list[object] = []
+    one, other = make(name, PEERED), make(name, PEERED._replace(node=PEERED.node + 1))
+    for engine in (one, other):
+        engine.track(7, NOW)
+        engine.drain(1 << 20)
+    one.observer = lambda *what: told.append(what)
+    add(one, HASH, b"f", b"old", NOW, 20_000)
+    add(one, HASH, b"g", b"stays", NOW)
+    other.merge(one.drain(1 << 20), NOW)
+    other.drain(1 << 20)
+    add(one, HASH, b"f", b"short", NOW + 1, 5_000)  # the shadow of the longer life stays
+    other.merge(one.drain(1 << 20), NOW + 1)
+    later = NOW + 8_000
+    add(other, HASH, b"f", b"new", later, 30_000)
+    one.merge(other.drain(1 << 20), later)
+    assert shown(one, HASH, later) == {b"f", b"g"} and told
+    assert one.counters()["stubs"] == 0
+    assert one.digest(FAR, later) == other.digest(FAR, later)

@@ -34,6 +34,14 @@ def test_each_addition_begins_the_time_anew(world: World) -> None:
         assert world.raw.pttl(f"{kind}:{world.name}") > 400_000
 
 
+def test_a_sum_that_does_not_fit_is_refused_and_nothing_is_added(world: World) -> None:
+    counter = Counter(world.client, world.name)
+    assert world(counter.add((1 << 63) - 2)) == (1 << 63) - 2
+    with pytest.raises(TooMany, match="64 bits"):
+        world(counter.add(5))
+    assert world(counter.value()) == (1 << 63) - 2
+
+
 def test_a_full_list_refuses_or_drops_the_oldest(world: World) -> None:
     strict = GrowingList(world.client, world.name, items_max=3)
     assert world(strict.append(1, 2)) == 2

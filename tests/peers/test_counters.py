@@ -7,6 +7,7 @@ import pytest
 import redis
 
 from tests.engine.conftest import ENGINES
+from tests.live import SOON_S
 
 from .enclave import Member, enclave, until, until_ready
 from .test_homes_change import all_settled
@@ -14,7 +15,7 @@ from .wires import wired
 
 KEYS = 3
 COUNTS = 40  # of each client, before and while there is trouble
-LONG_S = 90.0  # homes that were cut off take seconds to be given to others, on a busy machine more
+LONG_S = SOON_S  # homes that were cut off take seconds to be given to others, on a busy machine more
 
 
 @dataclass(slots=True)

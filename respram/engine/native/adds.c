@@ -118,7 +118,7 @@ HANDLER(zadd) {
             head = family_head(engine, session->db, command->hash, key, now_ms);
         }
         if (!put(engine, head, member, name, score, now_ms, &is_new, &is_changed))
-            return false; /* the fields written so far stay, and `dispatch` replies that memory is full */
+            return false; /* the members written so far stay, and `dispatch` replies that memory is full */
         added += !member;
         updated += member && is_changed;
         told = true;

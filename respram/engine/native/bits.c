@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-#define BITOP_SOURCES_MAX 64 /* sets of one command; more are left to `dispatch` */
+#define BITOP_SOURCES_MAX 64 /* sources of one command; more are left to `dispatch` */
 
 static bool bit_offset(const Engine *engine, Span digits, int64_t *offset) {
     return span_int64(digits, offset) && *offset >= 0 && (uint64_t)(*offset >> 3) < engine->settings.bulk_bytes_max

@@ -36,8 +36,8 @@ struct Channel { /* a channel, or a pattern of channels */
 struct Subscription {
     Session *session;
     Channel *channel;
-    Subscription *before, *after;         /* next subscription of the channel */
-    Subscription *own_before, *own_after; /* next subscription of the session */
+    Subscription *before, *after;         /* neighbours in the channel's list */
+    Subscription *own_before, *own_after; /* neighbours in the session's list */
     Subscription *chained;                /* next one in the hash chain */
 };
 

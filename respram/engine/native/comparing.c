@@ -87,12 +87,8 @@ HANDLER(getdel) {
         reply_value(engine, record); /* a copy of it: what is sealed is opened when the reply is whole */
     else
         reply_nil(engine, session->proto);
-    if (!keyspace_let_go(engine, session->db, command->hash, key, now_ms, &found)) {
-        seal_unnote(engine, reply_start);
-        buffer_cut(&engine->reply, reply_start);
-        engine->moved = moved;
-        return false;
-    }
+    if (!keyspace_let_go(engine, session->db, command->hash, key, now_ms, &found))
+        return reply_take_back(engine, reply_start, moved);
     if (found)
         engine_note(engine, NOTE_DEL, session->db, key);
     engine->hits += found;

@@ -410,6 +410,7 @@ void reply_integer(Engine *engine, char mark, int64_t number);
 void reply_bulk(Engine *engine, Span bulk);
 void reply_value(Engine *engine, const Record *record);
 void reply_nil(Engine *engine, int proto);
+bool reply_take_back(Engine *engine, size_t reply_start, uint64_t moved);
 
 /* draws.c */
 uint64_t draw_below(Engine *engine, uint64_t end);

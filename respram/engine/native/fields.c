@@ -205,14 +205,6 @@ HANDLER(hget) {
     return true;
 }
 
-/* A reply that has become too long is for `dispatch`, which knows what its client may hold unread. */
-static bool give_up(Engine *engine, size_t reply_start, uint64_t moved) {
-    seal_unnote(engine, reply_start);
-    buffer_cut(&engine->reply, reply_start);
-    engine->moved = moved;
-    return false;
-}
-
 HANDLER(hmget) {
     Record *head;
     if (command->argc < 3 || command->argc > HOT_ARGS_MAX
@@ -231,7 +223,7 @@ HANDLER(hmget) {
         value_bytes += record_value_bytes(member);
         if (value_bytes > HOT_REPLY_BYTES_MAX
             || !reply_reserve(engine, REPLY_HEAD_BYTES * left + record_value_bytes(member)))
-            return give_up(engine, reply_start, moved);
+            return reply_take_back(engine, reply_start, moved);
         reply_value(engine, member);
     }
     count(engine, head);

@@ -52,7 +52,7 @@ static bool lacks(const Filter *filter, uint64_t id) {
 typedef struct Course {
     const Digests *digests;
     const Selection *selection;
-    int64_t number, last; /* the next record, and the end */
+    int64_t number, last; /* the next granule to look at, and where to stop */
     int64_t *sorted;
     size_t count, at;
     uint64_t steps;

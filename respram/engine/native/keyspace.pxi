@@ -52,6 +52,8 @@ cdef object rows_add(NativeEngine engine, int db, bytes key, int64_t step, int64
     cdef int64_t total = 0
     if not 0 <= deadline_ms <= TIME_MS_MAX:
         raise ValueError("deadline out of range")
+    if span.len > LENGTH_MAX:
+        raise MemoryError
     if not counter_add(engine.c, db, keyspace_hash(engine.c, span), span, step, deadline_ms, implicit, now_ms,
                        <uint8_t>NOTE_NONE, &total):
         raise MemoryError

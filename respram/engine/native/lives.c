@@ -181,12 +181,25 @@ HANDLER(hsetex) {
     return true;
 }
 
-/* A reply that has become too long, or a write that there is no memory for. */
-static bool take_back(Engine *engine, size_t reply_start, uint64_t moved) {
-    seal_unnote(engine, reply_start);
-    buffer_cut(&engine->reply, reply_start);
-    engine->moved = moved;
-    return false;
+/* The values of the fields named from `first` on. False: they are too long for a fast path, or there is no memory. */
+static bool reply_fields(Engine *engine, const Session *session, const Command *command, size_t first,
+                         const Record *head, int64_t now_ms, bool *known) {
+    size_t value_bytes = 0;
+    *known = false;
+    reply_integer(engine, '*', (int64_t)(command->argc - first));
+    for (size_t at = first; at < command->argc; at++) {
+        const Record *member = head ? family_find(engine, head, command_arg(command, at), now_ms) : NULL;
+        value_bytes += member ? record_value_bytes(member) : 0;
+        if (value_bytes > HOT_REPLY_BYTES_MAX
+            || !reply_reserve(engine, REPLY_HEAD_BYTES + (member ? record_value_bytes(member) : 0)))
+            return false;
+        if (member)
+            reply_value(engine, member);
+        else
+            reply_nil(engine, session->proto);
+        *known |= member != NULL;
+    }
+    return true;
 }
 
 /* HGETEX key [EX s | PX ms | EXAT s | PXAT ms] FIELDS n field ... */
@@ -196,7 +209,7 @@ HANDLER(hgetex) {
     if (command->argc < 5)
         return false;
     bool timed = !IS(command_arg(command, 2), "fields");
-    size_t first = fields_of(command, timed ? 4 : 2, 1), value_bytes = 0;
+    size_t first = fields_of(command, timed ? 4 : 2, 1);
     if (!first
         || (timed && !life_from(engine, command_arg(command, 2), command_arg(command, 3), now_ms, &ttl_ms))
         || !collection_at(engine, session, command, HASH, now_ms, &head) || !reply_reserve(engine, REPLY_HEAD_BYTES))
@@ -204,24 +217,13 @@ HANDLER(hgetex) {
     size_t reply_start = engine->reply.len;
     uint64_t moved = engine->moved;
     bool there = head != NULL, known = false;
-    reply_integer(engine, '*', (int64_t)(command->argc - first));
-    for (size_t at = first; at < command->argc; at++) {
-        const Record *member = head ? family_find(engine, head, command_arg(command, at), now_ms) : NULL;
-        value_bytes += member ? record_value_bytes(member) : 0;
-        if (value_bytes > HOT_REPLY_BYTES_MAX
-            || !reply_reserve(engine, REPLY_HEAD_BYTES + (member ? record_value_bytes(member) : 0)))
-            return take_back(engine, reply_start, moved);
-        if (member)
-            reply_value(engine, member);
-        else
-            reply_nil(engine, session->proto);
-        known |= member != NULL;
-    }
+    if (!reply_fields(engine, session, command, first, head, now_ms, &known))
+        return reply_take_back(engine, reply_start, moved);
     for (size_t at = first; at < command->argc && ttl_ms && known; at++) {
         Span name = command_arg(command, at);
         if (family_find(engine, head, name, now_ms)
             && !retime_member(engine, command, &head, name, now_ms + ttl_ms, now_ms))
-            return take_back(engine, reply_start, moved);
+            return reply_take_back(engine, reply_start, moved);
     }
     engine->hits += there;
     engine->misses += !there;
@@ -233,30 +235,19 @@ HANDLER(hgetex) {
 /* HGETDEL key FIELDS n field ..., for whom it was given by name: told first, then let go of. */
 HANDLER(hgetdel) {
     Record *head;
-    size_t first = fields_of(command, 2, 1), value_bytes = 0;
+    size_t first = fields_of(command, 2, 1);
     if (!first || !collection_at(engine, session, command, HASH, now_ms, &head)
         || !reply_reserve(engine, REPLY_HEAD_BYTES))
         return false;
     size_t reply_start = engine->reply.len;
     uint64_t moved = engine->moved;
     bool known = false;
-    reply_integer(engine, '*', (int64_t)(command->argc - first));
-    for (size_t at = first; at < command->argc; at++) {
-        const Record *member = head ? family_find(engine, head, command_arg(command, at), now_ms) : NULL;
-        value_bytes += member ? record_value_bytes(member) : 0;
-        if (value_bytes > HOT_REPLY_BYTES_MAX
-            || !reply_reserve(engine, REPLY_HEAD_BYTES + (member ? record_value_bytes(member) : 0)))
-            return take_back(engine, reply_start, moved);
-        if (member)
-            reply_value(engine, member);
-        else
-            reply_nil(engine, session->proto);
-        known |= member != NULL;
-    }
+    if (!reply_fields(engine, session, command, first, head, now_ms, &known))
+        return reply_take_back(engine, reply_start, moved);
     for (size_t at = first; at < command->argc && known; at++) {
         bool found = false;
         if (!family_let_go(engine, head, command_arg(command, at), now_ms, &found))
-            return take_back(engine, reply_start, moved); /* `dispatch` says that there is no memory */
+            return reply_take_back(engine, reply_start, moved); /* `dispatch` says that there is no memory */
     }
     engine->hits += head != NULL;
     engine->misses += head == NULL;

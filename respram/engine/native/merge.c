@@ -354,7 +354,10 @@ static int supersede(Engine *engine, Known known, uint64_t hash, Arrived *newer,
     bool is_told = unlikely(engine->observed) && !(newer->flags & PACKED_NAMED);
     if (is_told) {
         seen = look(engine, newer, now_ms);
-        known.record = table_find(&engine->tables[newer->db], hash, newer->key); /* looking destroys what is overdue */
+        /* looking destroys what is overdue, or makes a stub of it */
+        known.record = table_find(&engine->tables[newer->db], hash, newer->key);
+        if (!known.record && !known.stub && newer->db < MARKS)
+            known.stub = stubs_find(&engine->stubs, name_arrived(newer));
     }
     const Record *record = known.record;
     int64_t deadline_ms = (int64_t)newer->deadline_ms, shadow_ms = (int64_t)newer->shadow_ms;

@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-#define PICKED_MAX 1024 /* members that one command removes; `dispatch` removes more */
+#define PICKED_MAX 1024 /* members of one command; more are left to `dispatch` */
 #define SLOTS_LEAST 16  /* of the table; it is at most half full */
 #define SEEN_BYTES 128  /* a member that is looked up counts for this many bytes */
 #define RANKED_AT_ONCE 32
@@ -159,6 +159,7 @@ HANDLER(spop) {
     Picked picked;
     int64_t count = 1;
     size_t reply_start = engine->reply.len;
+    uint64_t moved = engine->moved;
     if (command->argc < 2 || command->argc > 3
         || (command->argc > 2 && (!span_int64(command_arg(command, 2), &count) || count < 0))
         || !collection_at(engine, session, command, SET, now_ms, &head) || !pick(engine, head, count, &picked)
@@ -167,10 +168,9 @@ HANDLER(spop) {
         return false;
     for (size_t number = 0; number < picked.count; number++) {
         bool found = false;
-        if (!family_let_go(engine, head, member_name(record_key(picked.records[number])), now_ms, &found)) {
-            buffer_cut(&engine->reply, reply_start);
-            return false; /* the removals so far stay, and `dispatch` replies that memory is full */
-        }
+        if (!family_let_go(engine, head, member_name(record_key(picked.records[number])), now_ms, &found))
+            /* the removals so far stay, and `dispatch` replies that memory is full */
+            return reply_take_back(engine, reply_start, moved);
     }
     Span key = command_arg(command, 1);
     engine->hits += head != NULL;

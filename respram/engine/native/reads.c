@@ -65,12 +65,9 @@ HANDLER(mget) {
             }
         }
         if (value_bytes > HOT_REPLY_BYTES_MAX || !reply_reserve(engine, room)) {
-            seal_unnote(engine, reply_start);
-            buffer_cut(&engine->reply, reply_start);
             engine->hits = hits;
             engine->misses = misses;
-            engine->moved = moved;
-            return false;
+            return reply_take_back(engine, reply_start, moved);
         }
         for (size_t number = 0; number < count; number++) {
             if (records[number]) {

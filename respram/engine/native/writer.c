@@ -66,6 +66,14 @@ void reply_value(Engine *engine, const Record *record) {
     end_bulk(engine, len);
 }
 
+/* A reply that has become too long, or whose write has no memory: it is for `dispatch` from the beginning. False. */
+bool reply_take_back(Engine *engine, size_t reply_start, uint64_t moved) {
+    seal_unnote(engine, reply_start);
+    buffer_cut(&engine->reply, reply_start);
+    engine->moved = moved;
+    return false;
+}
+
 void reply_nil(Engine *engine, int proto) {
     if (proto == 3)
         reply_text(engine, "_\r\n", 3);

@@ -288,7 +288,7 @@ HANDLER(setnx) {
         size_t before = engine->reply.len;
         if (!store(engine, session, command, command_arg(command, 2), 0, now_ms))
             return false;
-        engine->reply.len = before; /* reply to it */
+        engine->reply.len = before; /* takes back the +OK of `store` */
     }
     engine->hits += there;
     engine->misses += !there;

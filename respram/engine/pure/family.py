@@ -45,6 +45,7 @@ class Store(Protocol):
     observer: Observer | None
     record_bytes: int
     clock: int
+    moved: int
 
     def row(self, db: int, key: bytes, now_ms: int) -> Row | None: ...
     def found(self, db: int, key: bytes) -> Row | None: ...
@@ -261,6 +262,7 @@ def restamp(keyspace: Store, mark: Record, now_ms: int) -> None:
     for row in reversed(family.rows[family.dying :]):
         is_own = row.node == own and began < row.clock <= clock
         if is_own and row.deadline_ms > now_ms and row.value is not None:
+            keyspace.moved += len(row.value)
             keyspace.put(row.db, row.key, row.value, row.seal, row.deadline_ms, row.implicit, now_ms, b"")
 
 
@@ -389,6 +391,7 @@ def _raise(keyspace: Store, family: Family, count: int, now_ms: int) -> int:
         if not row.implicit or not now_ms < row.deadline_ms < head.deadline_ms:
             continue
         assert row.value is not None
+        keyspace.moved += len(row.value)
         keyspace.put(row.db, row.key, row.value, row.seal, head.deadline_ms, True, now_ms, b"")
     family.raising = stop if stop > family.dying else 0
     return from_ - stop
@@ -426,6 +429,7 @@ def put_member(
         keyspace.cover(head, deadline_ms, now_ms)
     space, name = head.kind * DATABASES + db, member_key(key, name)
     is_new = keyspace.row(space, name, now_ms) is None
+    keyspace.moved += len(value)
     value, seal = keyspace.sealed(value)
     is_implicit = deadline_ms is None
     keyspace.put(

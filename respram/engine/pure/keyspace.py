@@ -261,10 +261,10 @@ class Keyspace:
         if row is None or row.value is None:
             return False
         before_ms = row.deadline_ms
-        self.moved += len(row.value)
         if row.shares and self.converges:
             self.retime_counter(row, deadline_ms, implicit, now_ms, event)
             return True
+        self.moved += len(row.value)
         # the seal holds the sealing node
         self.put(db, key, row.value, row.seal, deadline_ms, implicit, now_ms, event, row.kind)
         if row.kind and deadline_ms > before_ms:

@@ -211,6 +211,15 @@ def _wanted(keyspace: Keyspace, argv: list[bytes], now_ms: int) -> Wanted | None
     return wanted
 
 
+def _reply_fields(keyspace: Keyspace, session: Session, rows: list[Row | None]) -> bytes | None:
+    """The values of the rows. None: they are too long for a fast path."""
+    if sum(len(row.value or b"") for row in rows if row is not None) > HOT_REPLY_BYTES_MAX:
+        return None
+    nil = NIL[session.proto]
+    values = b"".join(nil if row is None else bulk(keyspace.opened(row)) for row in rows)
+    return b"*%d\r\n%b" % (len(rows), values)
+
+
 def hgetex(keyspace: Keyspace, session: Session, argv: list[bytes], now_ms: int) -> Reply:
     """HGETEX key [EX s | PX ms | EXAT s | PXAT ms] FIELDS n field ..."""
     if len(argv) < 5:
@@ -223,19 +232,18 @@ def hgetex(keyspace: Keyspace, session: Session, argv: list[bytes], now_ms: int)
     head = keyspace.row(session.db, argv[1], now_ms)
     if head is not None and head.kind != HASH:
         return None
-    rows = [_member(keyspace, head, name, now_ms) for name in argv[first:]]
-    if sum(len(row.value or b"") for row in rows if row is not None) > HOT_REPLY_BYTES_MAX:
+    rows, known = [_member(keyspace, head, name, now_ms) for name in argv[first:]], False
+    reply = _reply_fields(keyspace, session, rows)
+    if reply is None:
         return None
     _count(keyspace, head)
-    nil, known = NIL[session.proto], False
-    reply = b"".join(nil if row is None else bulk(keyspace.opened(row)) for row in rows)
     for row in rows:
         if row is not None and head is not None and ttl_ms is not None:
             _retime_member(keyspace, head, row, now_ms + ttl_ms, now_ms)
             known = True
     if known:
         fields.tell(keyspace, b"hexpire", session, argv)
-    return b"*%d\r\n%b" % (len(rows), reply)
+    return reply
 
 
 def hgetdel(keyspace: Keyspace, session: Session, argv: list[bytes], now_ms: int) -> Reply:
@@ -245,13 +253,12 @@ def hgetdel(keyspace: Keyspace, session: Session, argv: list[bytes], now_ms: int
     if first is None or (head is not None and head.kind != HASH):
         return None
     rows = [_member(keyspace, head, name, now_ms) for name in argv[first:]]
-    if sum(len(row.value or b"") for row in rows if row is not None) > HOT_REPLY_BYTES_MAX:
+    reply = _reply_fields(keyspace, session, rows)
+    if reply is None:
         return None
     _count(keyspace, head)
-    nil = NIL[session.proto]
-    reply = b"".join(nil if row is None else bulk(keyspace.opened(row)) for row in rows)
     if sum(family.let_go_member(keyspace, session.db, argv[1], name, now_ms) for name in argv[first:]):
         fields.tell(keyspace, b"hdel", session, argv)
         if keyspace.row(session.db, argv[1], now_ms) is None:
             fields.tell(keyspace, b"del", session, argv)
-    return b"*%d\r\n%b" % (len(rows), reply)
+    return reply

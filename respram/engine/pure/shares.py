@@ -156,6 +156,7 @@ def retime(keyspace: Keyspace, row: Row, deadline_ms: int, implicit: bool, now_m
     clock = advance(keyspace.clock, now_ms, row.clock)
     if counter is None:  # a peer's, that is none
         assert row.value is not None
+        keyspace.moved += len(row.value)
         keyspace.put(row.db, row.key, row.value, row.seal, deadline_ms, implicit, now_ms, event)
     else:
         _store(keyspace, row.db, row.key, counter._replace(timed=clock), deadline_ms, implicit, now_ms, event)
