@@ -11,6 +11,8 @@ wants to see of the start itself is started by `subprocess`, as is every node wh
     the node        reads its words itself: no other node has them in its memory
 
 When the process that asked is gone, the nodes that are left are killed.
+
+TESTS_POLICY in the environment of a node changes times of its gossip core that have no option: `forward_ms=50000`.
 """
 
 import contextlib
@@ -180,6 +182,10 @@ def _begin(log: int, order: int) -> list[str]:
     os.environ.clear()
     os.environ.update(said["environment"])
     os.chdir(said["folder"])
+    if given := said["environment"].get("TESTS_POLICY"):
+        setup = importlib.import_module("respram.server.peer_setup")
+        pairs = (pair.split("=") for pair in given.split())
+        setup.Policy = functools.partial(setup.Policy, **{name: int(value) for name, value in pairs})  # type: ignore[attr-defined]
     words = said["words"]
     assert isinstance(words, list)
     sys.argv = ["respram", *words]

@@ -13,6 +13,7 @@ import pytest
 
 from tests.forked import Forked
 from tests.live import SOON_S, running, start
+from tests.secrets import secret_of
 
 
 def told(log: str) -> list[str]:
@@ -108,3 +109,14 @@ print(len(nodes), len(mothers), [node.stop() for node in nodes])
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=SOON_S)
     assert done.stdout == "4 1 [0, 0, 0, 0]\n", done.stderr
+
+
+@pytest.mark.parametrize("given", ["no_such_time=1", "forward_ms=soon"])
+def test_times_without_an_option_reach_its_gossip_core(given: str) -> None:
+    """Here such as there are not: the node cannot begin with its peers, and whoever has started it learns that."""
+    environment = {**os.environ, "TESTS_POLICY": given, "RESPRAM_CLUSTER_SECRET": secret_of("forked")}
+    with tempfile.NamedTemporaryFile() as log:
+        refused = Forked(["serve", "--port", "0", "--peer-port", "0"], environment, log)  # type: ignore[arg-type]
+        assert refused.wait(SOON_S) == 1
+        said = Path(log.name).read_text()
+        assert "reason=peers_failed" in said or "invalid literal for int() with base 10: 'soon'" in said

@@ -46,6 +46,7 @@ EXPIRY_SLICE_US = 500  # of destroying before sockets are served
 EXPIRY_STEP = 64  # records destroyed between two checks of the clock
 SWEEP_S = 1.0
 STOP_S = 3.0  # for delivering replies that were made, out of the 5 s for a stop
+PEERS_FAILED = "peers_failed"  # why a node stops by itself
 
 
 class App:
@@ -66,7 +67,7 @@ class App:
         self.sealing_with = self.ring.current if self.ring is not None else 0
         self.node = self._node(trust)
         self.meeting = Meeting(config, self.node, loop, self.journal, trust, self.ring)
-        self.meeting.on_met, self.meeting.on_failed = self._met, partial(self.stop, "peers_failed")
+        self.meeting.on_met, self.meeting.on_failed = self._met, partial(self.stop, PEERS_FAILED)
         self.node.event_flags = parse_classes(config.notify_keyspace_events.encode()) or 0
         observe(self.node)
         self.clients: dict[int, Client] = {}

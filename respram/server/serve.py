@@ -16,7 +16,7 @@ from respram import __version__
 from respram.config.settings import Config
 from respram.seal import RING_BYTES
 from respram.server import health, logs, process
-from respram.server.app import App
+from respram.server.app import PEERS_FAILED, App
 from respram.server.guard import guard_memory
 from respram.server.showing import Leaving, Showing, Terminal, beginning
 
@@ -70,7 +70,7 @@ async def _serve(config: Config, terminal: Terminal | None = None) -> int:
     logs.logger.info("event=stopped")
     # another signal would end the shutdown with an odd exit code
     signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTERM, signal.SIGINT))
-    return 0 if app.saved else 1
+    return 0 if app.saved and reason != PEERS_FAILED else 1
 
 
 def _announce(app: App) -> None:
