@@ -14,9 +14,9 @@ from respram.gossip.policy import Said, Terms
 from respram.server.secret import Trust, trust_by_secret
 from respram.wire.codec import encode
 from respram.wire.messages import VERSION, Hello, Members, Ping
-from tests.abuse.fuzz_peers import connections
+from tests.abuse.fuzz_peers import connections, standing_links
 from tests.live import SOON_S
-from tests.peers.enclave import SECRET, enclave, until, until_ready
+from tests.peers.enclave import PATIENT, SECRET, enclave, until, until_ready
 from tests.peers.enclave import Member as Place
 
 ROUNDS = 200
@@ -58,15 +58,14 @@ def now_ms() -> int:
 
 
 def test_nobody_moves_another_member_to_an_address_of_its_own() -> None:
-    with enclave(3) as members:
+    with enclave(3, *PATIENT) as members:
         until_ready(members)
         rows = members[0].client.execute_command("RESPRAM", "TOPOLOGY")
         places = {int(row[b"node"], 16): bytes(row[b"address"]) for row in rows}
         linked = {int(row[b"node"], 16) for row in members[0].client.execute_command("RESPRAM", "PEERS")}
         victim = sorted(linked)[0]
         ports = {member.peer_port for member in members}
-        standing = connections(ports)
-        assert standing
+        standing = standing_links(ports, 3)
         trust = trust_by_secret((SECRET,))
         for member in members:
             assert say(member.peer_port, trust, victim) > ROUNDS // 4

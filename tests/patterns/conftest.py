@@ -25,7 +25,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from tests.live import SOON_S, running
-from tests.peers.enclave import enclave, until_ready
+from tests.peers.enclave import PATIENT, PATIENT_POLICY, enclave, until_ready
 from tests.ports import reserve
 
 
@@ -66,7 +66,9 @@ def node_port() -> Iterator[int]:
 def enclave_ports() -> Iterator[tuple[int, ...]]:
     """Three nodes that are peers. A native engine that takes no peers yet leaves its place to the pure one."""
     engine = os.environ.get("RESPRAM_TEST_ENGINE", "pure")
-    with enclave(3, engines=("pure" if engine == "pure" else "auto",)) as members:
+    with enclave(
+        3, *PATIENT, engines=("pure" if engine == "pure" else "auto",), policy=PATIENT_POLICY
+    ) as members:
         until_ready(members)  # a node that still joins sends away who decides
         yield tuple(member.port for member in members)
 

@@ -20,6 +20,11 @@ from tests.secrets import secret_of
 SECRET = secret_of("enclave")
 USUAL = "native" if "native" in ENGINES else "pure"  # the engine of a node whose test names none
 
+# For tests of what clients are told, by nodes that may get no core for seconds: nobody is thought gone for that, and a
+# client is never told that another node did not answer in time.
+PATIENT = ("--suspicion-ms", "150000", "--isolation-windows", "100")
+PATIENT_POLICY = "forward_ms=50000 truth_ms=50000"
+
 
 @dataclass(slots=True)
 class Member:
@@ -31,6 +36,7 @@ class Member:
     engine: str
     args: tuple[str, ...]
     secret: str
+    policy: str = ""  # of forked.py
     node: LiveNode | None = None
     clients: "list[redis.Redis]" = field(default_factory=list)
 
@@ -40,7 +46,10 @@ class Member:
         self.node = start(
             *words,
             engine=self.engine,
-            env={"RESPRAM_CLUSTER_SECRET": self.secret} if self.secret else {},
+            env={
+                **({"RESPRAM_CLUSTER_SECRET": self.secret} if self.secret else {}),
+                **({"TESTS_POLICY": self.policy} if self.policy else {}),
+            },
             port=self.port,
         )
         if wait:
@@ -105,12 +114,13 @@ def enclave(
     engines: tuple[str, ...] = (USUAL,),
     secret: str = SECRET,
     each: Callable[[int], tuple[str, ...]] = lambda _: (),
+    policy: str = "",
 ) -> Iterator[list[Member]]:
     """So many nodes, started and known to each other. `each` gives further words by number."""
     ports = [reserve() for _ in range(count)]
     join = ",".join(f"127.0.0.1:{port}" for port in ports)
     members = [
-        Member(reserve(), port, join, engines[number % len(engines)], (*args, *each(number)), secret)
+        Member(reserve(), port, join, engines[number % len(engines)], (*args, *each(number)), secret, policy)
         for number, port in enumerate(ports)
     ]
     try:
