@@ -18,7 +18,7 @@ COLLECTIONS = (b"hash", b"set", b"sorted-set")  # groups whose handlers check th
 # other such commands, whose effect does not depend on the key's type
 OF_ANY_KIND = frozenset({
     b"exists", b"touch", b"type", b"ttl", b"pttl", b"expiretime", b"pexpiretime", b"expire", b"pexpire", b"expireat",
-    b"pexpireat", b"del", b"unlink",
+    b"pexpireat", b"del", b"unlink", b"watch",
 })  # fmt: skip
 READ, WRITE = 1, 2  # as acl_rights.py has them
 CHANGES = (b"insert", b"update", b"delete")  # flags of a key specification

@@ -11,7 +11,7 @@ from respram.commands.auth_throttle import note_failure, note_success, wait_for_
 from respram.commands.blocking import forget_blocked
 from respram.commands.deadlines import count_defaulted
 from respram.commands.node import WARNING, Conn
-from respram.commands.notify import forget_watched, observe
+from respram.commands.notify import observe
 from respram.commands.pubsub import forget_subscriptions
 from respram.commands.reply import OK, Reply, Simple
 from respram.commands.scripts import abandon
@@ -217,7 +217,7 @@ def forget(conn: Conn) -> None:
         conn.node.peers.forget(conn)
     if conn.node.truth is not None:
         conn.node.truth.forget(conn)
-    forget_watched(conn)
+    conn.forget_watched()
     forget_blocked(conn)
     observe(conn.node)
 

@@ -28,7 +28,7 @@ from respram.commands.letting_go import may_let_go
 from respram.commands.node import MAJORITY, Conn, Fence, Suspend, Watched
 from respram.commands.peers import Forwarded
 from respram.commands.shared_scripts import find_shared
-from respram.engine.api import RUN_BYTES_MAX, RUN_COMMANDS_MAX, Run
+from respram.engine.api import LENGTH_SHIFT, RUN_BYTES_MAX, RUN_COMMANDS_MAX, VERSION_SHIFT, Run
 from respram.errors import ClientError
 from respram.slots import pack_command, pack_keys, slot_of, unpack_keys
 from respram.wire.messages import ALONE, LETS_GO, RUN, TOGETHER
@@ -57,8 +57,6 @@ ABROAD_MEMBERS_MAX = 4096
 ABROAD_BYTES_MAX = 1 << 20  # of names and values; it is exceeded by one page at most
 ABROAD_AT_ONCE = 256
 WORD_BITS = 64  # of each of the two numbers of a stamp that travels
-# shifts that put the number of a node, and two more fields, into one integer
-VERSION_SHIFT, LENGTH_SHIFT = 64, 128
 
 Queued = tuple[Command, list[bytes]]
 
@@ -167,6 +165,8 @@ def stamp_of(conn: Conn, watched: Watched) -> tuple[int, int] | None:
 
 
 def is_changed(conn: Conn) -> bool:
+    if conn.session.has_come:
+        return True
     if not conn.watched:
         return False
     if conn.session.decides:  # for a peer, which has sent what is the same on all nodes

@@ -232,6 +232,11 @@ class Conn:
                 self.watched_bytes += len(watched[1])
             self.session.watches = True
 
+    def forget_watched(self) -> None:
+        self.watched.clear()
+        self.watched_bytes = 0
+        self.session.forget_watched()
+
     def settle(self) -> None:
         """Tells the session whether fast paths are right for this connection. To be called by
         whoever changes any of the states below; forgetting it is the one mistake possible here."""
@@ -363,7 +368,6 @@ class Node:
     tracked_bytes: int = 0  # approximate size of this table
     # clients that wait for a key, longest first
     blocked: dict[tuple[int, bytes], dict[Conn, None]] = field(default_factory=dict)
-    awaited: dict[tuple[int, bytes], dict[Conn, None]] = field(default_factory=dict)  # missing keys under WATCH
     # -- who is told later, see telling.py: keys by client and by prefix, None is all keys
     # Schedules work for the loop's next turn, if there is a loop.
     soon: Callable[[Callable[[], None]], object] = lambda work: work()

@@ -7,7 +7,7 @@ PAUSE) calls it afterwards. A forgotten call is a lost event, so there is this o
 """
 
 from respram.commands.invalidation import invalidate, see
-from respram.commands.node import Conn, Node, Watched
+from respram.commands.node import Node
 from respram.commands.pubsub import publish
 from respram.commands.telling import wake_waiting
 from respram.engine.api import EXPIRED, NEW, SEEN
@@ -42,7 +42,6 @@ CLASS_OF = {
     **dict.fromkeys((b"zpopmin", b"zpopmax", b"zremrangebyrank", b"zremrangebyscore", b"zremrangebylex"), ZSETS),
 }
 
-CHANGED = (0, 0)  # the stamp of a watched key that was missing and has appeared: real clocks begin at 1
 FAST_TIMED_US = 1000  # with a slow log threshold below this, hot commands are timed too
 
 
@@ -95,7 +94,7 @@ def observe(node: Node) -> None:
     anyway. A miss or a slow command is seen by `commands/` only, so these two switch reads off.
     """
     flags = node.event_flags if node.event_flags & OUTGOING else 0
-    listening = bool(flags or node.trackers or node.awaited or node.blocked)
+    listening = bool(flags or node.trackers or node.blocked)
     now_ms = node.wall_us() // 1000
     timed = 0 <= node.limits.slow_threshold_us < FAST_TIMED_US
     writes_seen = bool(flags & ~(OUTGOING | EXPIRY | MISS))
@@ -107,8 +106,6 @@ def observe(node: Node) -> None:
         if name == SEEN:
             see(node, key)
             return
-        if name == NEW and node.awaited:
-            appeared(node, db, key)
         if name == NEW and node.blocked:
             wake_waiting(node, db, key)
         if node.trackers and name != NEW:
@@ -125,27 +122,3 @@ def end_pause(node: Node) -> None:
     """Lets the fast paths come back after CLIENT PAUSE; for UNPAUSE and for when its time is over."""
     node.pause.end()
     observe(node)
-
-
-# -- missing keys that somebody watches ---------------------------------------------------------------
-# Only missing keys can appear and end unnoticed. An existing key is watched by its stamp, which no later state repeats.
-# A missing key has none. So its watchers are told when it appears, and what they store then equals no stamp.
-def await_key(conn: Conn, watched: Watched) -> None:
-    conn.node.awaited.setdefault(watched, {})[conn] = None
-
-
-def appeared(node: Node, db: int, key: bytes) -> None:
-    """A key appeared that was missing when it was watched: for WATCH it has changed."""
-    for conn in node.awaited.pop((db, key), ()):
-        conn.watched[db, key] = CHANGED
-
-
-def forget_watched(conn: Conn) -> None:
-    for watched in conn.watched:
-        waiting = conn.node.awaited.get(watched)
-        if waiting is not None:
-            waiting.pop(conn, None)
-            if not waiting:
-                del conn.node.awaited[watched]
-    conn.watched.clear()
-    conn.watched_bytes = 0

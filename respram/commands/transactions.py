@@ -3,8 +3,7 @@
 Hot commands are queued by the session, until the first that is not; from then on by dispatch. A key is
 watched by its stamp: stamps are unique, so a key that carries the same one at EXEC was neither written
 nor expired in between, whoever might have done it: a client of this node, a peer, or time. Only a key
-that was missing can come and go without a trace: while one is watched, the engine's observer tells of
-new keys.
+that was missing can come and go without a trace: while one is watched, the engine counts its comings.
 """
 
 from respram.catalog import Command, find
@@ -12,7 +11,6 @@ from respram.commands.access import overrun, room
 from respram.commands.acl_check import check
 from respram.commands.elsewhere import is_changed, send_together, stamp_of
 from respram.commands.node import MAJORITY, Conn, Suspend
-from respram.commands.notify import CHANGED, await_key, forget_watched, observe
 from respram.commands.reply import NIL_ARRAY, NOTHING, OK, Error, OverrunError, Raw, Reply, encode
 from respram.commands.running import READS_TOO_MUCH, call, count_error, wait_while_paused
 from respram.commands.truth import await_truth
@@ -61,15 +59,13 @@ def watch(conn: Conn, argv: list[bytes]) -> Reply:
         if watched not in conn.watched:
             stamp = conn.watched[watched] = stamp_of(conn, watched)
             if stamp is None:
-                await_key(conn, watched)
-    observe(conn.node)
+                conn.node.engine.await_key(conn.session, *watched)
     conn.settle()
     return OK
 
 
 def unwatch(conn: Conn, argv: list[bytes]) -> Reply:
-    forget_watched(conn)
-    observe(conn.node)
+    conn.forget_watched()
     conn.settle()
     return OK
 
@@ -94,7 +90,7 @@ def exec_command(conn: Conn, argv: list[bytes]) -> Reply:
     if conn.session.kept:
         return _exec_queued(conn)
     # No other node can tell: its home finds it missing, though it appeared and ended.
-    if CHANGED in conn.watched.values():
+    if conn.session.has_come:
         leave(conn)
         return NIL_ARRAY
     commands, own_bytes = conn.queue, conn.queued_bytes + LOOK_BYTES * conn.queue_args
@@ -184,9 +180,7 @@ def leave(conn: Conn) -> None:
     conn.queue = None
     conn.queue_bytes = conn.queue_args = 0
     conn.spoiled = False
-    if conn.watched:
-        forget_watched(conn)
-        observe(conn.node)
+    conn.forget_watched()
     conn.settle()
 
 

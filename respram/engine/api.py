@@ -66,6 +66,8 @@ LATE_MS = 100
 RUN_COMMANDS_MAX = 64  # commands of one run to the nodes that decide about them,
 RUN_GROUPS_MAX = 16  # nodes of one run,
 RUN_BYTES_MAX = 64 << 10  # and bytes of one run, unless a single command is longer (homes.h has it too)
+# In the stamp of a watched collection, above the 64 bits of a node's number: its version, and its number of members.
+VERSION_SHIFT, LENGTH_SHIFT = 64, 128
 NEW, EXPIRED, MERGED = b"new", b"expired", b"set"
 SEEN = b"seen"  # a session that tracks has read a key, present or not
 
@@ -217,8 +219,16 @@ class Session(Protocol):
     def watched(self) -> bool:
         """Whether the engine has answered a WATCH, and keeps the stamps for the next EXEC."""
 
-    def take_watched(self) -> list[tuple[tuple[int, bytes], tuple[int, int]]]:
-        """Returns the watched keys and forgets them: database and key, clock and node."""
+    def take_watched(self) -> list[tuple[tuple[int, bytes], tuple[int, int] | None]]:
+        """Returns the watched keys and forgets their stamps: database and key, clock and node; None: it was missing.
+        Missing keys are awaited on, until `forget_watched`.
+        """
+
+    @property
+    def has_come(self) -> bool:
+        """Whether a key has come, and may have ended again, that was missing when it was watched."""
+
+    def forget_watched(self) -> None: ...
 
 
 # (session, argv, now_ms) -> the encoded reply, b"" for none, None to suspend the session: the same
@@ -465,6 +475,13 @@ class Engine(Replicating, Ranking, Protocol):
 
     def peek(self, db: int, key: bytes, now_ms: int) -> Entry | None:
         """The live record without reading its value."""
+
+    def await_key(self, session: Session, db: int, key: bytes) -> None:
+        """A missing key is watched: `session.has_come` once it comes, until the session forgets what it watches."""
+
+    @property
+    def awaited(self) -> int:
+        """The number of missing keys that sessions watch."""
 
     def store(
         self, db: int, key: bytes, value: bytes, deadline_ms: int, implicit: bool, now_ms: int, event: bytes

@@ -32,19 +32,74 @@ def test_another_database_is_another_key(client: Client) -> None:
     assert client(b"EXEC") == b"*0\r\n"
 
 
-def test_nothing_is_observed_once_nobody_watches(rig: Rig, client: Client) -> None:
-    for end in ([b"UNWATCH"], [b"MULTI"], [b"RESET"]):
-        client(b"WATCH", b"k")
-        assert rig.engine.observer is not None
-        client(*end)
-        if end == [b"MULTI"]:
-            client(b"EXEC")
-        assert rig.engine.observer is None, end
-        assert not rig.node.awaited
+@pytest.mark.parametrize("end", [b"UNWATCH", b"MULTI EXEC", b"MULTI DISCARD", b"RESET", b"close", b"*1\r\n+x\r\n"])
+@pytest.mark.parametrize("between", [b"PING", b"CLIENT ID"])  # the latter is for dispatch, which takes over
+def test_no_key_is_awaited_once_nobody_watches(rig: Rig, client: Client, end: bytes, between: bytes) -> None:
+    assert client(b"WATCH", b"k", b"l", b"k") == b"+OK\r\n"
+    client(*between.split())
+    assert rig.engine.awaited == 2 and rig.engine.observer is None
+    if end == b"close":
+        client.close()
+    elif end.startswith(b"*"):
+        assert b"Protocol error" in client.raw(end)
+    else:
+        for word in end.split():
+            client(word)
+    assert rig.engine.awaited == 0
+
+
+def test_many_missing_keys_are_awaited_by_many(rig: Rig, client: Client) -> None:
+    """More than the table of missing keys begins with, some of them by two."""
+    watching = [rig.connect() for _ in range(300)]
+    for number, one in enumerate(watching):
+        one(b"WATCH", b"k%d" % number, b"k%d" % (number // 2), b"kept%d" % number)
+    assert rig.engine.awaited == 600
+    for number in range(0, 300, 3):
+        client(b"SET", b"k%d" % number, b"v", b"PX", b"20")
+    rig.advance(30)
+    for number, one in enumerate(watching):
+        one(b"MULTI")
+        is_changed = not number % 3 or not number // 2 % 3
+        assert one(b"EXEC") == (b"*-1\r\n" if is_changed else b"*0\r\n"), number
+    assert rig.engine.awaited == 0
+
+
+@pytest.mark.parametrize("come", [b"SET k v PX 20", b"HSET k f v", b"SADD k m", b"ZADD k 1 m", b"INCR k", b"MSET k v"])
+def test_a_missing_key_that_comes_ends_the_transaction_however_it_comes(client: Client, come: bytes) -> None:
     other = client.other()
-    other(b"WATCH", b"k")
-    other.close()
-    assert rig.engine.observer is None
+    for late in (False, True):
+        client(b"WATCH", b"k")
+        other(*come.split())
+        client.rig.engine.let_go(0, b"k", client.rig.now_ms, b"del")
+        if late:
+            client(b"CLIENT", b"ID")  # dispatch takes over a key that has come
+        client(b"MULTI")
+        client(b"SET", b"l", b"v")
+        assert client(b"EXEC") == b"*-1\r\n" and client(b"EXISTS", b"l") == b":0\r\n"
+
+
+@pytest.mark.parametrize("come", [b"SET k v", b"HSET k f v"])
+def test_a_missing_key_that_comes_from_a_peer_and_ends_has_changed(client: Client, come: bytes) -> None:
+    there = client.rig.another()
+    client(b"WATCH", b"k")
+    there.connect()(*come.split())
+    client.rig.engine.merge(there.engine.fetch(0, b"k", client.rig.now_ms), client.rig.now_ms)
+    assert client.rig.engine.let_go(0, b"k", client.rig.now_ms, b"del")
+    client(b"MULTI")
+    assert client(b"EXEC") == b"*-1\r\n"
+
+
+def test_a_session_may_outlive_the_engine_whose_keys_it_awaits(rig: Rig) -> None:
+    engine = rig.make(rig.node.settings)
+    first, second = (engine.session(lambda session, argv, now_ms: b"+OK\r\n") for _ in range(2))
+    for session in (first, second, second):
+        engine.await_key(session, 0, b"k")
+    assert engine.awaited == 1
+    del engine
+    first.forget_watched()
+    assert not second.has_come
+    second.forget_watched()
+    del first, second
 
 
 def test_two_may_watch_the_same_missing_key(client: Client) -> None:
@@ -62,8 +117,9 @@ def test_two_may_watch_the_same_missing_key(client: Client) -> None:
 # -- keys that are there: the engine watches them by itself, until dispatch gets a command ---------------
 def test_the_engine_answers_watch_multi_and_exec_by_itself(rig: Rig, client: Client) -> None:
     client(b"SET", b"k", b"v")
+    client(b"HSET", b"h", b"f", b"v")
     before = rig.node.stats.commands
-    for words in ((b"WATCH", b"k"), (b"GET", b"k"), (b"MULTI",), (b"SET", b"k", b"w"), (b"EXEC",)):
+    for words in ((b"WATCH", b"k", b"missing", b"h"), (b"GET", b"k"), (b"MULTI",), (b"SET", b"k", b"w"), (b"EXEC",)):
         reply = client(*words)
     assert reply == b"*1\r\n+OK\r\n"
     assert rig.node.stats.commands == before or not rig.hot, "dispatch was asked"

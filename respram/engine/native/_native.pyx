@@ -21,7 +21,7 @@ from respram.engine.native.core cimport *
 from respram.engine.native.raw cimport MUCH_WAITS, PYTHON_RAN, TAKEN_OVER, UNFINISHED, Feed, Push, Pushes, Replies, Sent
 
 from respram.engine.api import EXPIRED, MEMBERS_BYTES_MAX, MERGED, NEW, SEEN, Entry, Group, Member, Members
-from respram.engine.api import Merged, Run, Scan
+from respram.engine.api import LENGTH_SHIFT, VERSION_SHIFT, Merged, Run, Scan
 from respram.engine.replication import BucketDigest, Digest, Fetched, Found
 from respram.errors import AllowanceError
 
@@ -317,6 +317,16 @@ cdef class NativeEngine:
 
     def peek(self, int db, bytes key not None, int64_t now_ms):
         return told_after(self, entry_of(self, db, key, now_ms, False))
+
+    def await_key(self, NativeSession session not None, int db, bytes key not None):
+        check_place(db, 0)
+        cdef Span span = span_of(key)
+        if not session_await(self.c, &session.c, db, keyspace_hash(self.c, span)):
+            raise MemoryError
+
+    @property
+    def awaited(self):
+        return self.c.awaiting.count
 
     def store(self, int db, bytes key not None, bytes value not None, int64_t deadline_ms, bint implicit,
               int64_t now_ms, event):

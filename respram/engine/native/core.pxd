@@ -65,6 +65,10 @@ cdef extern from "engine.h":
         CFault fault
         CSubscriber subscriber
         Buffer watched
+    ctypedef struct KeyStamp:
+        uint64_t clock, node, version, length
+    ctypedef struct Awaiting:
+        size_t count
     ctypedef struct Nodes:
         uint64_t *numbers
     ctypedef struct Table:
@@ -140,6 +144,7 @@ cdef extern from "engine.h":
         Lateness late
         uint64_t *calls
         bint hot_reads, hot_writes, observed, notes_lost
+        Awaiting awaiting
         int64_t awake_until_ms
         Buffer notes
         Buffer reply
@@ -216,8 +221,11 @@ cdef extern from "engine.h":
     bint kept_next(CSession *, Command *)
     unsigned kept_home(const Engine *, const CSession *)
     void kept_drop(CSession *)
-    bint watched_next(const CSession *, size_t *, int *, Span *, uint64_t *, uint64_t *)
+    bint watched_next(const CSession *, size_t *, int *, Span *, KeyStamp *)
+    void watched_taken(CSession *)
     void watched_drop(CSession *)
+    bint session_await(Engine *, CSession *, int, uint64_t)
+    bint session_has_come(const CSession *)
     void feed_forget(Engine *)
     Turn feed_start(Engine *, CSession *, uint8_t *, size_t, bint, int64_t, bint)
     const Command *feed_cold(const Engine *)

@@ -5,8 +5,8 @@
  * seal.c, merge.c, outbox.c, walk.c (the store), names.c, stubs.c, digest.c, granules.c, young.c, filter.c, dump.c,
  * restamp.c (what peers compare), then scanner.c, inline.c, writer.c, hot.c, glob.c, guard.c, reads.c, scans.c,
  * writes.c, comparing.c, counts.c, parts.c, bits.c, programs.c, lua.c, json.c, fields.c, lives.c, sets.c, adds.c,
- * ranks.c, draws.c, picks.c, channels.c, multi.c, homes.c, feed.c (the wire). hash.c, xxh3.c, bytes.c and nodes.c serve
- * both. The store's parts are in store.h. Only types, limits and prototypes may live here.
+ * ranks.c, draws.c, picks.c, channels.c, multi.c, watches.c, homes.c, feed.c (the wire). hash.c, xxh3.c, bytes.c and
+ * nodes.c serve both. The store's parts are in store.h. Only types, limits and prototypes may live here.
  *
  * One rule holds everywhere: what can fail (memory) comes first, what changes state comes after and
  * cannot fail. A function that returns false or NULL has changed nothing.
@@ -129,6 +129,15 @@ typedef struct Fault {
     size_t len; /* 0: the session is closed without a word */
 } Fault;
 
+typedef struct KeyStamp { /* of a watched key; version and length of a collection */
+    uint64_t clock, node, version, length;
+} KeyStamp;
+
+typedef struct Awaiting { /* missing keys that sessions watch: see watches.c */
+    struct Awaited **buckets;
+    size_t bucket_count, count;
+} Awaiting;
+
 typedef struct Session {
     int db, proto;
     bool hot, trusted, closing, suspended, retried, more, begun, watches, midway; /* api.py says what each is */
@@ -143,7 +152,7 @@ typedef struct Session {
     Args args;
     Buffer kept; /* hot commands in MULTI, run up to `kept_at` */
     size_t kept_at;
-    Buffer watched; /* keys under WATCH, with their stamps: see multi.c */
+    Buffer watched, awaited; /* keys under WATCH, with their stamps, and those that were missing: see watches.c */
     uint64_t keeps, exec_bytes_max, keeping, kept_work; /* keys that those kept may look up, and do */
     uint64_t kept_count, kept_bytes; /* of their arguments */
     uint64_t defaulted; /* its fast writes that named no TTL */
@@ -241,6 +250,7 @@ typedef struct Engine {
     uint16_t *homes; /* by slot: who decides, 0: this node; NULL: this node about all */
 
     bool observed, notes_lost;
+    Awaiting awaiting;
     Buffer notes; /* u8 note, u8 database, u32 key bytes, key */
 
     Buffer reply;
@@ -480,8 +490,20 @@ bool kept_run(Engine *engine, Session *session, int64_t now_ms, size_t reply_byt
 bool kept_next(Session *session, Command *command); /* takes the next out without running it */
 unsigned kept_home(const Engine *engine, const Session *session);
 void kept_drop(Session *session);
-bool watched_next(const Session *session, size_t *at, int *db, Span *key, uint64_t *clock, uint64_t *node);
-void watched_drop(Session *session);
+
+/* watches.c: what a session watches */
+bool watched_changed(Engine *engine, const Session *session, int64_t now_ms);
+/* where an engine keeps them, to be read out */
+bool watched_next(const Session *session, size_t *at, int *db, Span *key, KeyStamp *stamp);
+void watched_taken(Session *session);
+void watched_drop(Session *session); /* all, with the missing keys */
+bool session_await(Engine *engine, Session *session, int db, uint64_t hash); /* a missing key; false: no memory */
+bool session_has_come(const Session *session); /* one of them, be it gone again or not */
+void engine_came(Engine *engine, int db, uint64_t hash, Span key);
+void awaiting_free(Awaiting *all);
+static inline bool engine_looks(const Engine *engine) { /* whether somebody is told when a key comes */
+    return engine->observed || engine->awaiting.count;
+}
 
 /* xxh3.c */
 uint64_t xxh3(Span value); /* the digest that DIGEST tells */

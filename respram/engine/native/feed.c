@@ -47,7 +47,9 @@ void session_close(Session *session) {
     pending_clear(session, 0);
     kept_drop(session);
     buffer_clear(&session->kept, 0);
+    watched_drop(session);
     buffer_clear(&session->watched, 0);
+    buffer_clear(&session->awaited, 0);
 }
 
 size_t session_buffered_bytes(const Session *session) {
@@ -280,7 +282,7 @@ static Turn over(Engine *engine) {
     finish_reply(engine);
     session->defaulted += engine->defaulted - feed->defaulted_before;
     if (session->closing) {
-        if (session->pending.len || session->kept.len)
+        if (session->pending.len || session->kept.len || session->watched.len || session->awaited.len)
             session_close(session);
     } else {
         if (session->pending_at == session->pending.len)

@@ -70,7 +70,7 @@ void engine_free(Engine *engine) {
     nodes_free(&engine->nodes);
     seal_free(&engine->seals);
     programs_free(engine);
-    channels_free(engine);
+    channels_free(engine), awaiting_free(&engine->awaiting);
     buffer_clear(&engine->notes, 0);
     buffer_clear(&engine->reply, 0);
     buffer_clear(&engine->scratch, 0);
@@ -363,7 +363,7 @@ bool keyspace_put(Engine *engine, int db, uint64_t hash, Span key, const Content
         return false;
     Record *record = table_find(&engine->tables[db], hash, key);
     uint32_t stub = record ? 0 : stubs_find_key(&engine->stubs, db, key);
-    bool is_new = engine->observed && !keyspace_row(engine, db, hash, key, now_ms);
+    bool is_new = engine_looks(engine) && !keyspace_row(engine, db, hash, key, now_ms);
     uint64_t clock = keyspace_next_clock(engine, record, stub, now_ms);
     int64_t shadow_ms = shadow_left(engine, record, stub, deadline_ms);
     if (!keyspace_write(engine, record, db, hash, key, content, clock, (uint16_t)node, deadline_ms, shadow_ms,
@@ -373,9 +373,9 @@ bool keyspace_put(Engine *engine, int db, uint64_t hash, Span key, const Content
     engine->writes++;
     if (engine->settings.outbox_bytes_max)
         outbox_add(engine, db, hash, key, key.len + content->bytes.len);
-    if (unlikely(engine->observed) && db < DATABASES) {
+    if (unlikely(engine_looks(engine)) && db < DATABASES) {
         if (is_new)
-            engine_note(engine, NOTE_NEW, db, key);
+            engine_came(engine, db, hash, key);
         engine_note(engine, note, db, key);
     }
     return true;

@@ -307,7 +307,7 @@ static Seen look(Engine *engine, const Arrived *newer, int64_t now_ms) {
 static void tell(Engine *engine, const Seen *seen, const Arrived *newer, bool is_live, int64_t now_ms) {
     bool key_after = is_seen(engine, seen->db, seen->key, now_ms);
     if (key_after && !seen->key_before)
-        engine_note(engine, NOTE_NEW, seen->db, seen->key);
+        engine_came(engine, seen->db, keyspace_hash(engine, seen->key), seen->key);
     if (is_member(newer->db) && (is_live || seen->member_before))
         family_note(engine, is_live ? NOTE_PUT : NOTE_LET_GO, newer->db, newer->key, now_ms);
     if (seen->key_before && !key_after)
@@ -351,7 +351,7 @@ static bool restamp(Engine *engine, const Arrived *mark, uint64_t hash, int64_t 
 static int supersede(Engine *engine, Known known, uint64_t hash, Arrived *newer, int64_t now_ms) {
     Seen seen = {0};
     /* else nothing can be seen of it, before or after */
-    bool is_told = unlikely(engine->observed) && !(newer->flags & PACKED_NAMED);
+    bool is_told = unlikely(engine_looks(engine)) && !(newer->flags & PACKED_NAMED);
     if (is_told) {
         seen = look(engine, newer, now_ms);
         /* looking destroys what is overdue, or makes a stub of it */
@@ -416,12 +416,12 @@ static int join_counters(Engine *engine, Known *known, uint64_t hash, const Arri
     if (!counters_meet(engine, known->record, &version, now_ms))
         return MET_NOT;
     Seen seen = {0};
-    if (unlikely(engine->observed)) {
+    if (unlikely(engine_looks(engine))) {
         seen = look(engine, arrived, now_ms);
         known->record = table_find(&engine->tables[arrived->db], hash, arrived->key);
     }
     int outcome = counters_merge(engine, known->record, hash, arrived->key, &version, now_ms);
-    if (outcome == MET && engine->observed)
+    if (outcome == MET && engine_looks(engine))
         tell(engine, &seen, arrived, true, now_ms);
     return outcome;
 }

@@ -14,10 +14,8 @@
  *
  * MULTI, EXEC and DISCARD are answered here too where nothing speaks against it: the session has `keeps`, nothing is
  * watched that `dispatch` knows of, both switches are on, and no other node decides. `dispatch` learns of such a MULTI
- * with the first command that it gets (`begun`). WATCH of strings that are there is answered here too: their stamps
- * stand in `session->watched`, a Watched each, until EXEC compares them, or until `dispatch` gets a command of this
- * session and takes them over. Where EXEC comes to a command that is for `dispatch`, the head and the replies so far
- * stand in the reply, and EXEC itself is handed over (`midway`).
+ * with the first command that it gets (`begun`). What is watched is in watches.c. Where EXEC comes to a command that is
+ * for `dispatch`, the head and the replies so far stand in the reply, and EXEC itself is handed over (`midway`).
  */
 #include "homes.h"
 #include "hot.h"
@@ -26,7 +24,6 @@
 
 #define KEPT_EMPTY_BYTES_MAX 4096
 #define WINDOW 32
-#define WATCHED_BYTES_MAX 4096 /* of a session; who watches more is served by `dispatch`, which counts them */
 
 typedef struct Kept {
     uint64_t hash;
@@ -34,13 +31,6 @@ typedef struct Kept {
     size_t bytes; /* with the args and the text that follow */
     Arg args[];
 } Kept;
-
-typedef struct Watched {
-    uint64_t hash, clock, node;
-    uint32_t key_bytes;
-    int db;
-    uint8_t key[]; /* eight bytes aligned, as all of it */
-} Watched;
 
 static const char QUEUED[] = "+QUEUED\r\n";
 
@@ -191,95 +181,6 @@ HANDLER(exec) {
 
 SAME(discard, hot_exec)
 
-/* -- WATCH and UNWATCH ---------------------------------------------------------------------------- */
-static const Watched *watched_at(const Session *session, size_t at) {
-    return (const Watched *)(session->watched.bytes + at);
-}
-
-static size_t watched_size(size_t key_bytes) {
-    return (sizeof(Watched) + key_bytes + 7) & ~(size_t)7;
-}
-
-void watched_drop(Session *session) {
-    if (session->watched.len)
-        buffer_clear(&session->watched, WATCHED_BYTES_MAX);
-}
-
-/* Where an engine keeps them, to be read out and dropped. */
-bool watched_next(const Session *session, size_t *at, int *db, Span *key, uint64_t *clock, uint64_t *node) {
-    if (*at == session->watched.len)
-        return false;
-    const Watched *one = watched_at(session, *at);
-    *db = one->db;
-    *key = (Span){one->key, one->key_bytes};
-    *clock = one->clock;
-    *node = one->node;
-    *at += watched_size(one->key_bytes);
-    return true;
-}
-
-static bool is_watched(const Session *session, uint64_t hash, Span key) {
-    for (size_t at = 0; at < session->watched.len; at += watched_size(watched_at(session, at)->key_bytes)) {
-        const Watched *one = watched_at(session, at);
-        if (one->hash == hash && one->db == session->db && one->key_bytes == key.len
-            && memcmp(one->key, key.bytes, key.len) == 0)
-            return true;
-    }
-    return false;
-}
-
-/* No later state of a key has the stamp of an earlier one, so it is compared alone. A key that is missing has none:
- * `dispatch` watches for its coming. */
-HANDLER(watch) {
-    if (session->watches || !session->keeps || command->argc < 2 || !reply_reserve(engine, REPLY_HEAD_BYTES))
-        return false;
-    size_t bytes = session->watched.len, before = bytes;
-    for (size_t number = 1; number < command->argc; number++) {
-        Span key = command_arg(command, number);
-        bytes += watched_size(key.len);
-        if (bytes > WATCHED_BYTES_MAX
-            || !keyspace_row(engine, session->db, keyspace_hash(engine, key), key, now_ms))
-            return false;
-    }
-    if (!buffer_reserve(&session->watched, bytes - before))
-        return false;
-    for (size_t number = 1; number < command->argc; number++) {
-        Span key = command_arg(command, number);
-        uint64_t hash = keyspace_hash(engine, key);
-        if (is_watched(session, hash, key))
-            continue;
-        const Record *record = keyspace_row(engine, session->db, hash, key, now_ms);
-        Watched *one = (Watched *)(session->watched.bytes + session->watched.len);
-        *one = (Watched){.hash = hash, .clock = record->clock, .node = engine->nodes.numbers[record->node],
-                         .key_bytes = (uint32_t)key.len, .db = session->db};
-        if (key.len)
-            memcpy(one->key, key.bytes, key.len);
-        session->watched.len += watched_size(key.len);
-    }
-    reply_text(engine, "+OK\r\n", 5);
-    return true;
-}
-
-HANDLER(unwatch) {
-    (void)now_ms;
-    if (session->watches || command->argc != 1 || !reply_reserve(engine, REPLY_HEAD_BYTES))
-        return false;
-    watched_drop(session);
-    reply_text(engine, "+OK\r\n", 5);
-    return true;
-}
-
-static bool is_changed(Engine *engine, const Session *session, int64_t now_ms) {
-    for (size_t at = 0; at < session->watched.len; at += watched_size(watched_at(session, at)->key_bytes)) {
-        const Watched *one = watched_at(session, at);
-        Span key = {one->key, one->key_bytes};
-        const Record *record = keyspace_row(engine, one->db, one->hash, key, now_ms);
-        if (!record || record->clock != one->clock || engine->nodes.numbers[record->node] != one->node)
-            return true;
-    }
-    return false;
-}
-
 static void end_multi(Session *session) {
     kept_drop(session);
     watched_drop(session);
@@ -302,7 +203,7 @@ static bool exec(Engine *engine, Session *session, int64_t now_ms) {
         || !reply_reserve(engine, REPLY_HEAD_BYTES))
         return false;
     if (unlikely(session->watched.len)) {
-        if (is_changed(engine, session, now_ms)) {
+        if (watched_changed(engine, session, now_ms)) {
             end_multi(session);
             reply_text(engine, session->proto == 3 ? "_\r\n" : "*-1\r\n", session->proto == 3 ? 3 : 5);
             return true;

@@ -247,12 +247,25 @@ cdef class NativeSession:
         cdef size_t at = 0
         cdef int db
         cdef Span key
-        cdef uint64_t clock, node
+        cdef KeyStamp stamp
         taken = []
-        while watched_next(&self.c, &at, &db, &key, &clock, &node):
-            taken.append(((db, bytes_of(key)), (clock, node)))
-        watched_drop(&self.c)
+        while watched_next(&self.c, &at, &db, &key, &stamp):
+            taken.append(((db, bytes_of(key)), stamped(&stamp)))
+        watched_taken(&self.c)
         return taken
+
+    @property
+    def has_come(self):
+        return bool(session_has_come(&self.c))
+
+    def forget_watched(self):
+        watched_drop(&self.c)
+
+
+cdef object stamped(const KeyStamp *stamp):
+    if not stamp.clock:
+        return None
+    return stamp.clock, stamp.node + (<object>stamp.version << VERSION_SHIFT) + (<object>stamp.length << LENGTH_SHIFT)
 
 
 cdef list argv_of(const Command *command):

@@ -30,6 +30,7 @@ from respram.engine.pure.guard import Guard
 from respram.engine.pure.homes import cut_replies, slot_away, weave_replies
 from respram.engine.pure.keyspace import ROW_BYTES, Keyspace
 from respram.engine.pure.patterns import PurePatterns
+from respram.engine.pure.watches import await_key
 from respram.engine.pure.xxh3 import xxh3
 from respram.engine.ranking import Item
 from respram.engine.replication import BucketDigest, Cut, Digest, Fetched, Found, Selection
@@ -259,6 +260,13 @@ class PureEngine:
 
     def peek(self, db: int, key: bytes, now_ms: int) -> Entry | None:
         return self.keyspace.peek(db, key, now_ms)
+
+    def await_key(self, session: Session, db: int, key: bytes) -> None:
+        await_key(self.keyspace, session, (db, key))
+
+    @property
+    def awaited(self) -> int:
+        return len(self.keyspace.awaited)
 
     def store(
         self, db: int, key: bytes, value: bytes, deadline_ms: int, implicit: bool, now_ms: int, event: bytes

@@ -28,9 +28,11 @@ from respram.engine.pure.guard import Guard
 from respram.engine.pure.homes import Homes
 from respram.engine.pure.hot import HANDLERS, Handler
 from respram.engine.pure.keyspace import Keyspace
-from respram.engine.pure.multi import QUEUED, Kept, is_changed
+from respram.engine.pure.multi import QUEUED, Kept
 from respram.engine.pure.programs import Programs
+from respram.engine.pure.record import Awaited
 from respram.engine.pure.scanner import Scanner
+from respram.engine.pure.watches import is_changed
 from respram.slots import pack_command, pack_keys
 
 
@@ -39,7 +41,7 @@ class PureSession:
         "db", "proto", "hot", "trusted", "closing", "suspended", "retried", "owner", "dispatch", "scanner",
         "queue", "more", "keeping", "keep", "defaulted", "permitted", "guard", "tracks", "decides", "taken",
         "keeps", "exec_bytes_max", "begun", "watches", "midway",
-        "watching",
+        "watching", "awaiting",
     )  # fmt: skip
 
     def __init__(self, dispatch: Dispatch, settings: Settings) -> None:
@@ -64,7 +66,8 @@ class PureSession:
         self.exec_bytes_max = sys.maxsize
         self.begun = self.watches = self.midway = False
         self.keep = Kept()
-        self.watching: dict[tuple[int, bytes], tuple[int, int]] = {}  # watched keys and their stamps
+        self.watching: dict[tuple[int, bytes], tuple[int, int] | None] = {}  # watched keys and their stamps
+        self.awaiting: list[tuple[Awaited, int]] = []  # watched keys that were missing, and how often each had come
         self.defaulted = 0
 
     @property
@@ -99,15 +102,23 @@ class PureSession:
     def watched(self) -> bool:
         return bool(self.watching)
 
-    def take_watched(self) -> list[tuple[tuple[int, bytes], tuple[int, int]]]:
+    def take_watched(self) -> list[tuple[tuple[int, bytes], tuple[int, int] | None]]:
         taken = list(self.watching.items())
         self.watching.clear()
         return taken
 
+    @property
+    def has_come(self) -> bool:
+        return any(one.comings != seen for one, seen in self.awaiting)
+
+    def forget_watched(self) -> None:
+        self.watching.clear()
+        self.awaiting.clear()
+
     def leave(self) -> None:
         """Ends a MULTI that the engine has answered."""
         self.keep.drop()
-        self.watching.clear()
+        self.forget_watched()
         self.begun = self.midway = False
         self.keeping = 0
         self.hot = True
@@ -246,7 +257,7 @@ class Wire:
                 self.say(b"-ERR Protocol error: %b\r\n" % scanner.fault)
             session.closing = True
             session.drop_queued()
-            session.watching.clear()
+            session.forget_watched()
 
     def _fast_reply(self, session: Session, argv: list[bytes], now_ms: int) -> bytes | None:
         found = self._hot.get(argv[0]) or self._hot.get(argv[0].lower())
@@ -313,9 +324,9 @@ class Wire:
         if self.homes.table is not None and not session.decides and (session.watching or self.kept_home(session)):
             return None
         if session.watching:
-            if is_changed(keyspace, session.watching, now_ms):
+            if is_changed(keyspace, session, now_ms):
                 return b"_\r\n" if session.proto == 3 else b"*-1\r\n"
-            session.watching.clear()  # EXEC's own writes do not count as changes
+            session.forget_watched()  # EXEC's own writes do not count as changes
         self.say(b"*%d\r\n" % session.kept)
         keyspace.allow(session.kept_bytes + LOOK_BYTES * session.kept_work)
         argv = self._run_queued(session, now_ms, session.exec_bytes_max)
@@ -426,7 +437,7 @@ class Wire:
         self.channels.leave(session)
         session.queue.clear()
         session.drop_queued()
-        session.watching.clear()
+        session.forget_watched()
         session.scanner.wipe()
 
 

@@ -25,6 +25,7 @@ from respram.engine.pure import (
     reads,
     scans,
     sets,
+    watches,
     writes,
 )
 from respram.engine.pure.keyspace import Keyspace
@@ -151,8 +152,8 @@ HANDLERS: dict[bytes, Handler] = {
     b"multi": multi.multi,
     b"exec": multi.without_multi,
     b"discard": multi.without_multi,
-    b"watch": multi.watch,
-    b"unwatch": multi.unwatch,
+    b"watch": watches.watch,
+    b"unwatch": watches.unwatch,
     b"del": writes.delete,
     b"unlink": writes.delete,
     b"digest": comparing.digest,

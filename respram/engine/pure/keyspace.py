@@ -7,6 +7,7 @@ A value is sealed in `sealed` on its way into `write`, and opened in `read`; nob
 
 from bisect import bisect_left
 from collections.abc import Callable
+from weakref import WeakValueDictionary
 
 from respram.engine.api import (
     ALLOWED_BYTES_LEAST,
@@ -26,7 +27,7 @@ from respram.engine.pure.digest import ROW_BYTES as DIGEST_BYTES
 from respram.engine.pure.digest import Digests
 from respram.engine.pure.draws import Draws
 from respram.engine.pure.outbox import Outbox
-from respram.engine.pure.record import Families, Row
+from respram.engine.pure.record import Awaited, Families, Row
 from respram.engine.pure.seal import Seals
 from respram.engine.pure.wheel import Wheel
 from respram.engine.replication import GRANULE_SHIFT
@@ -61,6 +62,7 @@ class Keyspace:
         "named", "stub_rows", "stub_key_bytes", "hits", "misses", "defaulted", "digests", "row_bytes", "moved",
         "moved_max",
         "seals", "in_use", "families", "run_program", "publish", "draws", "counters_merged", "retime_counter",
+        "awaited",
     )  # fmt: skip
 
     def __init__(self, settings: Settings) -> None:
@@ -75,6 +77,7 @@ class Keyspace:
         self.wheel = Wheel()
         self.outbox = Outbox(settings.outbox_bytes_max)
         self.observer: Observer | None = None
+        self.awaited: WeakValueDictionary[tuple[int, bytes], Awaited] = WeakValueDictionary()  # missing, and watched
         self.clock = 0  # of the latest stamp that was made or merged here
         self.record_bytes = 0
         # of keys and members, by their names; each has a row or a stub, never both
@@ -189,7 +192,7 @@ class Keyspace:
     ) -> None:  # fmt: skip
         """A local write of a value that is sealed, if values are. Without an event the observer is not told."""
         row = self.found(db, key)
-        is_new = self.observer is not None and self.row(db, key, now_ms) is None
+        is_new = self.looks and self.row(db, key, now_ms) is None
         shadow_ms = self._shadow_left(row, deadline_ms)
         self.clock = advance(self.clock, now_ms, 0 if row is None else row.clock)
         node = self.settings.node
@@ -199,11 +202,22 @@ class Keyspace:
         self.writes += 1
         if self.outbox.bytes_max:
             self.outbox.add(db, key, len(key) + len(value) + len(shares))
-        if self.observer is not None and db < DATABASES and (event or kind):
-            if is_new:
-                self.observer(NEW, db, key)
-            if event:
-                self.observer(event, db, key)
+        if is_new and db < DATABASES:
+            self.came(db, key)
+        if event and self.observer is not None and db < DATABASES:
+            self.observer(event, db, key)
+
+    @property
+    def looks(self) -> bool:
+        """Whether somebody is told when a key comes."""
+        return self.observer is not None or len(self.awaited) > 0
+
+    def came(self, db: int, key: bytes) -> None:
+        awaited = self.awaited.get((db, key))
+        if awaited is not None:
+            awaited.comings += 1
+        if self.observer is not None:
+            self.observer(NEW, db, key)
 
     @property
     def converges(self) -> bool:

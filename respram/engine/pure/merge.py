@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from respram.engine.api import EXPIRED, MERGED, NEW, Merged
+from respram.engine.api import EXPIRED, MERGED, Merged
 from respram.engine.pure import family, shares
 from respram.engine.pure.keyspace import Keyspace
 from respram.engine.pure.record import Row
@@ -66,7 +66,7 @@ def _acceptable(keyspace: Keyspace, record: Record, row: Row | None, now_ms: int
 def _merge(keyspace: Keyspace, record: Record, row: Row | None, now_ms: int) -> bool:
     """Merges one record, and returns whether it changed what is here."""
     if row is not None and shares.meet(keyspace, record, row, now_ms):
-        seen = None if keyspace.observer is None else _Seen(keyspace, record, now_ms)
+        seen = None if not keyspace.looks else _Seen(keyspace, record, now_ms)
         if shares.merge(keyspace, record, row, now_ms):
             if seen is not None:
                 seen.tell(keyspace, record.value, now_ms)
@@ -89,7 +89,7 @@ def _merge(keyspace: Keyspace, record: Record, row: Row | None, now_ms: int) -> 
     if value is not None and is_member(record.db) and family.is_cleared(keyspace, record.db, record.key, record.clock,
                                                                         now_ms):
         value = None  # stored as a stub for as long as other nodes may hold it
-    seen = None if keyspace.observer is None or record.named else _Seen(keyspace, record, now_ms)
+    seen = None if not keyspace.looks or record.named else _Seen(keyspace, record, now_ms)
     if not record.named:
         row = keyspace.found(record.db, record.key)  # the lookup destroys overdue rows
     if value is None and max(record.deadline_ms, shadow_ms) <= now_ms:
@@ -132,10 +132,11 @@ class _Seen:
         self.member_before = is_member(record.db) and keyspace.row(record.db, record.key, now_ms) is not None
 
     def tell(self, keyspace: Keyspace, value: bytes | None, now_ms: int) -> None:
-        assert keyspace.observer is not None
         key_after = keyspace.row(self.db, self.key, now_ms) is not None
         if key_after and not self.key_before:
-            keyspace.observer(NEW, self.db, self.key)
+            keyspace.came(self.db, self.key)
+        if keyspace.observer is None:
+            return
         if is_member(self.record.db) and (value is not None or self.member_before):
             family.told_of_member(
                 keyspace, family.LET_GO if value is None else family.EVENTS, self.record.db, self.record.key, now_ms

@@ -35,6 +35,15 @@ class Row:
     id: int  # see ids.py; set by the digests, if there may be peers
 
 
+class Awaited:
+    """A missing key that somebody watches."""
+
+    __slots__ = ("comings", "__weakref__")
+
+    def __init__(self) -> None:
+        self.comings = 0  # how often it has come
+
+
 class Order(Protocol):
     """What keeps the members of a family in order. It is told of every change; values are in plain."""
 
