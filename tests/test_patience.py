@@ -25,6 +25,8 @@ WAITS = {  # calls that give up, and which of their arguments says when
 KEYWORDS = frozenset({"timeout", "socket_timeout", "socket_connect_timeout", "seconds"})
 CLOCKS = frozenset({"monotonic", "perf_counter"})
 # Patterns that give up by themselves, and what is tested is that they do.
+LIVES = frozenset({"ttl_s", "window_s", "running_s"})
+BRIEF_LIFE_S, LONG_LIFE_S = 1.0, 20.0  # of a key: between these it is to outlive a test, and on a busy machine does not
 GIVEN = frozenset({"patterns", "sim", "gossip"})
 # Programs for a person who looks on, and clocks that are not real.
 EXCEPT = frozenset({"abuse/soak.py", "trials/restarts.py", "trials/stops.py", "test_replica.py", "test_patience.py"})
@@ -52,6 +54,9 @@ def hasty(tree: ast.AST) -> Iterator[str]:
             ends += [node.args[place]] if place is not None and len(node.args) == place + 1 else []
             yield from (f"{node.lineno}: {ast.unparse(end)} s is no end for a wait; take tests.live.SOON_S"
                         for end in ends if is_hasty(end))
+        elif isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add) and reads_clock(node.left):
+            if is_hasty(node.right):
+                yield f"{node.lineno}: in {ast.unparse(node.right)} s a wait is over; take tests.live.SOON_S"
         elif isinstance(node, ast.Assert) and any(judges(part) for part in ast.walk(node.test)):
             yield f"{node.lineno}: a time is judged; say in_time(took_s, limit_s, what)"
 
@@ -78,16 +83,38 @@ def test_a_test_has_patience(path: Path) -> None:
     assert list(hasty(ast.parse(path.read_text()))) == []
 
 
+def brief_lives(tree: ast.AST) -> Iterator[str]:
+    words = (word for node in ast.walk(tree) if isinstance(node, ast.Call) for word in node.keywords)
+    for word in words:
+        value = word.value.value if isinstance(word.value, ast.Constant) else None
+        if word.arg in LIVES and isinstance(value, int | float) and BRIEF_LIFE_S <= value < LONG_LIFE_S:
+            yield f"{word.value.lineno}: a life of {value} s; give it a minute, or none where its end is awaited"
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "patterns").glob("*.py")), ids=lambda path: path.name)
+def test_what_a_pattern_keeps_outlives_the_test(path: Path) -> None:
+    assert list(brief_lives(ast.parse(path.read_text()))) == []
+
+
+def test_a_brief_life_is_found() -> None:
+    text = "Lock(one, ttl_s=5)\nDedup(one, window_s=2.5)\nCache(one, ttl_s=60)\nBeat(one, ttl_s=0.05)"
+    assert [found.partition(":")[0] for found in brief_lives(ast.parse(text))] == ["1", "2"]
+
+
 @pytest.mark.parametrize("line", [
     "sock.settimeout(5)", "process.wait(6)", "subprocess.run(words, timeout=20)", "assert time.monotonic() - began < 5",
-    "redis.Redis(socket_timeout=10)", "await asyncio.wait_for(reader.read(), 3)",
+    "end = time.monotonic() + 8", "redis.Redis(socket_timeout=10)", "await asyncio.wait_for(reader.read(), 3)",
 ])  # fmt: skip
 def test_haste_is_found(line: str) -> None:
     assert len(list(hasty(ast.parse(f"async def main():\n    {line}")))) == 1
 
 
 @pytest.mark.parametrize(
-    "line", ["sock.settimeout(0.05)", "process.wait(SOON_S)", "assert time.monotonic() - began > 0.25", "x.join(120)"]
+    "line",
+    [
+        "end = time.monotonic() + ATTACK_S", "sock.settimeout(0.05)", "process.wait(SOON_S)",
+        "assert time.monotonic() - began > 0.25", "x.join(120)",
+    ],
 )
 def test_patience_is_no_haste(line: str) -> None:
     assert not list(hasty(ast.parse(line)))

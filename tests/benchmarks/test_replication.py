@@ -97,4 +97,4 @@ def test_a_pair_that_was_cut_is_measured_until_it_is_level() -> None:
     name = "native" if "native" in ENGINES else "pure"
     with compiled() as programs:
         found = replication_rows.healed(name, programs, machine.affinity(False), 2000)
-    assert 100_000 < found["arrived_bytes"] <= found["level_bytes"] < 1_000_000 and found["arrived_s"] < 30
+    assert 100_000 < found["arrived_bytes"] <= found["level_bytes"] < 1_000_000 and found["arrived_s"] < SOON_S

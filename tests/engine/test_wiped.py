@@ -16,6 +16,8 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from tests.live import SOON_S
+
 from .conftest import PURE_ONLY
 from .rig import NOW, request
 
@@ -109,7 +111,7 @@ class Child:
 
     def forgets(self, mark: bytes) -> bool:
         """Without another call: it may not have come back from sending its reply yet."""
-        end = time.monotonic() + 10
+        end = time.monotonic() + SOON_S
         while self.holds(mark):
             if time.monotonic() > end:
                 return False

@@ -17,7 +17,10 @@ def test_the_next_minute_is_exact_for_few_keys_and_scaled_for_many() -> None:
             nodes = Nodes([read_url(f"redis://127.0.0.1:{node.port}")])
             link = await nodes.link()
             await link.batch(
-                [(b"SET", b"k%d" % number, b"x", b"PX", b"%d" % (number % 50 * 1000 + 900)) for number in range(1500)]
+                [
+                    (b"SET", b"k%d" % number, b"x", b"PX", b"%d" % (number % 30 * 1000 + 25_000))
+                    for number in range(1500)
+                ]
             )
             await link.batch([(b"SET", b"long%d" % number, b"x", b"EX", b"900") for number in range(100)])
             found = (await Look(Store(nodes, False, 1.0), None).once())["minute"]

@@ -9,9 +9,9 @@ WRITERS, EACH = 6, 5
 
 
 def test_no_update_is_lost_among_writers_of_one_node(world: World) -> None:
-    counters = [Counter(world.another(), world.name, ttl_s=5) for _ in range(WRITERS)]
-    lists = [GrowingList(each.client, world.name, ttl_s=5) for each in counters]
-    sums = [Statistics(each.client, world.name, ttl_s=5) for each in counters]
+    counters = [Counter(world.another(), world.name, ttl_s=600) for _ in range(WRITERS)]
+    lists = [GrowingList(each.client, world.name, ttl_s=600) for each in counters]
+    sums = [Statistics(each.client, world.name, ttl_s=600) for each in counters]
     for turn in range(EACH):
         done = world.together(
             *(lambda each=each: each.add(2) for each in counters),
@@ -67,10 +67,10 @@ def test_statistics_know_a_least_of_zero_and_an_average(world: World) -> None:
 
 
 def test_what_others_wrote_there_is_refused_and_left(world: World) -> None:
-    world.raw.set(f"list:{world.name}", b'{"a":1}', px=5000)
+    world.raw.set(f"list:{world.name}", b'{"a":1}', px=600_000)
     with pytest.raises(Unreadable):
         world(GrowingList(world.client, world.name).append(1))
     assert world.raw.get(f"list:{world.name}") == b'{"a":1}'
-    world.raw.set(f"count:{world.name}", b"1_000", px=5000)
+    world.raw.set(f"count:{world.name}", b"1_000", px=600_000)
     with pytest.raises(Unreadable):
         world(Counter(world.client, world.name).value())

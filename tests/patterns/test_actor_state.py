@@ -7,7 +7,7 @@ from tests.patterns.conftest import World
 
 
 def actors(world: World) -> ActorState:  # type: ignore[type-arg]
-    return ActorState(ContentStore(world.another(), world.name, 5))
+    return ActorState(ContentStore(world.another(), world.name, 600))
 
 
 def test_an_actor_finds_its_state_after_a_restart(world: World) -> None:

@@ -14,6 +14,7 @@ from respram.patterns import (
     ValueTooLarge,
 )
 from respram.patterns.live_stream import MESSAGE_BYTES_MAX
+from tests.live import SOON_S
 from tests.patterns.conftest import World
 from tests.ports import reserve
 
@@ -35,7 +36,7 @@ def test_channels_go_out_by_their_weights_spread_evenly(world: World) -> None:
     assert world(one.drain()) == 8 and world(one.send_next()) is None
     assert one.sent == {"audio": 8, "video": 8}
     receiver = MultiplexReceiver(world.another(), world.name, ("audio", "video"))
-    received = [world(receiver.receive(1)) for _ in range(16)]
+    received = [world(receiver.receive(SOON_S)) for _ in range(16)]
     for channel in ("audio", "video"):
         assert [data for name, data in received if name == channel] == [b"%d" % number for number in range(8)]
 
@@ -79,7 +80,7 @@ def test_two_who_drain_send_each_message_once_and_in_order(world: World) -> None
         one.enqueue("video", b"%d" % number)
     assert sum(world.together(one.drain, one.drain, one.drain)) == 80 and one.sent == {"audio": 40, "video": 40}
     receiver = MultiplexReceiver(world.another(), world.name, ("audio", "video"))
-    received = [world(receiver.receive(1)) for _ in range(80)]
+    received = [world(receiver.receive(SOON_S)) for _ in range(80)]
     for channel in ("audio", "video"):
         assert [data for name, data in received if name == channel] == [b"%d" % number for number in range(40)]
     with pytest.raises(TimedOut):

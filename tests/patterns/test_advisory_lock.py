@@ -24,11 +24,11 @@ from tests.patterns.conftest import World
 
 
 def test_who_comes_second_is_told_who_holds_it_and_for_how_long(world: World) -> None:
-    lock = AdvisoryLock(world.client, ttl_s=5)
+    lock = AdvisoryLock(world.client, ttl_s=600)
     held = world(lock.acquire(world.name, "agent-a"))
     with pytest.raises(ResourceLocked, match="agent-a") as caught:
         world(AdvisoryLock(world.another()).acquire(world.name, "agent-b"))
-    assert caught.value.locked_by == "agent-a" and 4 < caught.value.remaining_s <= 5
+    assert caught.value.locked_by == "agent-a" and 300 < caught.value.remaining_s <= 600
     world(lock.extend(held))
     world(lock.release(held))
     assert acquired(world, lock)
@@ -45,7 +45,7 @@ def acquired(world: World, lock: AdvisoryLock) -> bool:  # type: ignore[type-arg
 def test_the_lock_of_one_who_died_expires(world: World) -> None:
     lock = AdvisoryLock(world.client, ttl_s=0.1)
     held = world(lock.acquire(world.name, "agent-a"))
-    world.until(lambda: acquired(world, AdvisoryLock(world.client, ttl_s=5)))
+    world.until(lambda: acquired(world, AdvisoryLock(world.client, ttl_s=600)))
     with pytest.raises(ClaimLost):
         world(lock.release(held))
 
@@ -66,18 +66,18 @@ def test_guarded_work_releases_at_its_end_also_when_it_fails(world: World) -> No
 
 def test_work_that_overran_its_lock_is_told_so(world: World) -> None:
     def overrun() -> None:
-        world.raw.set(f"lock:{world.name}", b'{"holder":"b"}', px=5000)
+        world.raw.set(f"lock:{world.name}", b'{"holder":"b"}', px=600_000)
 
     with pytest.raises(ClaimLost):
-        world(AdvisoryLock(world.client, ttl_s=5).guarded(world.name, "a", overrun))
-    assert world.raw.pttl(f"lock:{world.name}") > 4000
+        world(AdvisoryLock(world.client, ttl_s=600).guarded(world.name, "a", overrun))
+    assert world.raw.pttl(f"lock:{world.name}") > 300_000
 
 
 def test_what_the_function_raised_is_raised_though_another_took_the_lock(world: World) -> None:
     lock = AdvisoryLock(world.client, ttl_s=30)
 
     def fail() -> None:
-        world.raw.set(key("lock", world.name), b"{}", px=5000)
+        world.raw.set(key("lock", world.name), b"{}", px=600_000)
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
@@ -85,7 +85,7 @@ def test_what_the_function_raised_is_raised_though_another_took_the_lock(world: 
     with pytest.raises(ClaimLost):
         world(
             lock.guarded(
-                f"{world.name}:2", "agent-a", lambda: world.raw.set(key("lock", f"{world.name}:2"), b"{}", px=5000)
+                f"{world.name}:2", "agent-a", lambda: world.raw.set(key("lock", f"{world.name}:2"), b"{}", px=600_000)
             )
         )
 

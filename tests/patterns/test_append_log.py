@@ -100,14 +100,14 @@ def test_a_missing_or_changed_entry_makes_no_shorter_log(world: World) -> None:
     for entry in ("one", "two"):
         world(log(world).append(entry))
     key = log(world).store.content_key(ContentRef(world(log(world).hashes())[1]))
-    world.raw.set(key, b'"2wo"', px=5000)
+    world.raw.set(key, b'"2wo"', px=600_000)
     with pytest.raises(ContentCorrupt):
         world(log(world).entries())
     world.raw.set(key, b"x", px=1)
     world.until(lambda: not world.raw.exists(key))
     with pytest.raises(ContentMissing, match="entry 2"):
         world(log(world).entries())
-    world.raw.set(log(world).key, b"{}", px=5000)
+    world.raw.set(log(world).key, b"{}", px=600_000)
     with pytest.raises(Unreadable):
         world(log(world).append("three"))
 

@@ -11,7 +11,7 @@ from tests.patterns.conftest import World
 READING = json.dumps({"temp": 25.3, "humidity": 60}).encode()
 
 
-def storage(world: World, sealer: Sealer | None = None, ttl_s: float = 5) -> BinaryStorage:  # type: ignore[type-arg]
+def storage(world: World, sealer: Sealer | None = None, ttl_s: float = 600) -> BinaryStorage:  # type: ignore[type-arg]
     return BinaryStorage(ContentStore(world.another(), world.name, ttl_s), sealer)
 
 
@@ -27,7 +27,7 @@ def test_sealed_bytes_show_neither_themselves_nor_their_hash(world: World) -> No
     assert address.hash != hashlib.sha256(READING).hexdigest()
     assert world(storage(world, sealer).store(READING)) == address
     assert world(storage(world, sealer).retrieve(address)) == READING
-    assert 4000 < world.raw.pttl(storage(world).contents.content_key(address)) <= 5000
+    assert 300_000 < world.raw.pttl(storage(world).contents.content_key(address)) <= 600_000
     assert b"temp" not in world.raw.get(storage(world).contents.content_key(address))
     with pytest.raises(WrongKey):
         world(storage(world, Sealer(new_secret())).retrieve(address))
@@ -41,6 +41,6 @@ def test_sealed_bytes_that_were_moved_changed_or_expired_are_refused(world: Worl
     with pytest.raises(ContentMissing):
         world(storage(world, sealer).retrieve(two))
     held = world.raw.get(storage(world).contents.content_key(one))
-    world.raw.set(storage(world).contents.content_key(two), held, px=5000)
+    world.raw.set(storage(world).contents.content_key(two), held, px=600_000)
     with pytest.raises(Tampered):
         world(storage(world, sealer).retrieve(two))

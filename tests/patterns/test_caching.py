@@ -26,14 +26,14 @@ class Source:
 
 @pytest.mark.parametrize("value", [{"a": 1}, None, False, 0])
 def test_cache_aside_asks_the_source_once(world: World, value: object) -> None:
-    cache, source = Cache(world.client, world.name, ttl_s=5), Source(world, value)
+    cache, source = Cache(world.client, world.name, ttl_s=600), Source(world, value)
     first, second = world(cache.aside("k", source.function)), world(cache.aside("k", source.function))
     assert (first.value, first.source, second.value, second.source) == (value, "fresh", value, "cache")
     assert source.calls == 1
 
 
 def test_write_through_asks_the_source_each_time_and_stores(world: World) -> None:
-    cache, source = Cache(world.client, world.name, ttl_s=5), Source(world, 1)
+    cache, source = Cache(world.client, world.name, ttl_s=600), Source(world, 1)
     world(cache.through("k", source.function))
     source.value = 2
     world(cache.through("k", source.function))
@@ -51,7 +51,7 @@ def test_an_entry_older_than_wanted_counts_as_missing(world: World) -> None:
 
 
 def test_when_the_source_fails_nothing_is_stored(world: World) -> None:
-    cache = Cache(world.client, world.name, ttl_s=5)
+    cache = Cache(world.client, world.name, ttl_s=600)
     with pytest.raises(ZeroDivisionError):
         world(cache.aside("k", lambda: 1 // 0))
     assert world(cache.look("k")) is None

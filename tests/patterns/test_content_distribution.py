@@ -13,9 +13,9 @@ DATA = b"a chapter"
 
 def test_content_is_fetched_from_the_node_that_has_it_unharmed(world: World) -> None:
     away, harmed, empty, good = world.another(port=reserve()), *(world.another(db=db) for db in (5, 6, 7))
-    ref = world(ContentDistribution((good,), world.name, 5).publish(DATA))
+    ref = world(ContentDistribution((good,), world.name, 600).publish(DATA))
     key = ContentDistribution((good,), world.name).key(ref)
-    world(harmed.set(key, b"forged", px=5000))
+    world(harmed.set(key, b"forged", px=600_000))
     assert world(ContentDistribution((away, harmed, empty, good), world.name).retrieve(ref)) == DATA
     with pytest.raises(ContentMissing, match=r"1 is away.*2 has something else.*3 does not have it"):
         world(ContentDistribution((away, harmed, empty), world.name).retrieve(ref))
@@ -23,15 +23,15 @@ def test_content_is_fetched_from_the_node_that_has_it_unharmed(world: World) -> 
 
 def test_copies_go_to_so_many_nodes_and_fewer_are_an_error(world: World) -> None:
     away, one, two = world.another(port=reserve()), world.another(db=5), world.another(db=6)
-    ref = world(ContentDistribution((away, one, two), world.name, 5).publish(DATA, copies=2))
+    ref = world(ContentDistribution((away, one, two), world.name, 600).publish(DATA, copies=2))
     for client in (one, two):
         assert world(ContentDistribution((client,), world.name).retrieve(ref)) == DATA
     spare = world.another(db=8)
-    world(ContentDistribution((one, spare), world.name, 5).publish(DATA))
+    world(ContentDistribution((one, spare), world.name, 600).publish(DATA))
     with pytest.raises(ContentMissing):
         world(ContentDistribution((spare,), world.name).retrieve(ref))
     with pytest.raises(StoreAway, match="2 of 3"):
-        world(ContentDistribution((away, one, two), world.name, 5).publish(DATA, copies=3))
+        world(ContentDistribution((away, one, two), world.name, 600).publish(DATA, copies=3))
 
 
 def test_a_node_that_never_answers_costs_nothing_while_another_has_it(world: World) -> None:

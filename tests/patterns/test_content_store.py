@@ -20,7 +20,7 @@ from tests.patterns.conftest import World
 DATA = b"Important information"
 
 
-def store(world: World, ttl_s: float = 5) -> ContentStore:  # type: ignore[type-arg]
+def store(world: World, ttl_s: float = 600) -> ContentStore:  # type: ignore[type-arg]
     return ContentStore(world.another(), world.name, ttl_s)
 
 
@@ -35,14 +35,14 @@ def test_content_is_found_by_its_hash_by_all_who_know_the_store(world: World) ->
 
 
 def test_the_same_bytes_are_stored_once_and_their_life_is_never_shortened(world: World) -> None:
-    long, short = store(world, 5), store(world, 2)
+    long, short = store(world, 600), store(world, 300)
     ref = world(long.store(DATA))
     assert world(short.store(DATA)) == ref
     assert world(short.store_at_label("l", DATA)) == ref
-    assert world.raw.pttl(long.content_key(ref)) > 4000
+    assert world.raw.pttl(long.content_key(ref)) > 300_000
     other = world(short.store(b"2"))
     world(long.store(b"2"))
-    assert world.raw.pttl(long.content_key(other)) > 4000
+    assert world.raw.pttl(long.content_key(other)) > 300_000
     assert len(world.raw.keys(f"content:{world.name}:*")) == 2
 
 
@@ -64,14 +64,14 @@ def test_labels_name_content_and_move(world: World) -> None:
 
 
 def test_a_label_keeps_what_it_points_to_alive(world: World) -> None:
-    contents, brief = store(world, 5), store(world, 2)
+    contents, brief = store(world, 600), store(world, 300)
     ref = world(brief.store(DATA))
     world(contents.label("l", ref))
-    assert world.raw.pttl(contents.content_key(ref)) > 4000
+    assert world.raw.pttl(contents.content_key(ref)) > 300_000
     ref = world(brief.store_at_label("m", b"2"))
     assert world(contents.touch_label("m"))
     for key in (contents.content_key(ref), contents.label_key("m")):
-        assert world.raw.pttl(key) > 4000
+        assert world.raw.pttl(key) > 300_000
     assert not world(contents.touch_label("never"))
     assert not world(contents.touch(reference(b"never")))
 
@@ -97,10 +97,10 @@ def test_content_that_expired_is_missing_and_not_empty(world: World) -> None:
 def test_content_that_is_not_what_its_hash_says_is_refused(world: World) -> None:
     contents = store(world)
     ref = world(contents.store(DATA))
-    world.raw.set(contents.content_key(ref), b"forged", px=5000)
+    world.raw.set(contents.content_key(ref), b"forged", px=600_000)
     with pytest.raises(ContentCorrupt):
         world(contents.get(ref))
-    world.raw.set(contents.label_key("l"), b"\xffno hash", px=5000)
+    world.raw.set(contents.label_key("l"), b"\xffno hash", px=600_000)
     with pytest.raises(Unreadable):
         world(contents.get_by_label("l"))
     for text in ("", "abc", ref.hash.upper(), ref.hash + "\n"):

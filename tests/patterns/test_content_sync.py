@@ -105,7 +105,7 @@ def test_a_part_that_announces_more_than_a_node_takes_is_refused_at_once(world: 
 
 def test_a_label_whose_content_expired_is_left_out(world: World) -> None:
     store = filled(world)
-    world.raw.set(store.label_key("app:a"), "0" * 64, px=5000)
+    world.raw.set(store.label_key("app:a"), "0" * 64, px=600_000)
     other = ContentStore(world.another(), world.name + "-other", 30)
     package = world(ContentSync(store).export_labels("app:"))
     assert "app:a" not in world(ContentSync(other).import_package(package))

@@ -8,12 +8,12 @@ from tests.patterns.conftest import World
 
 
 def test_both_sides_meet_without_knowing_each_other(world: World) -> None:
-    world(DeadDrop(world.client, world.name, "a", "b").leave(b"findings", ttl_s=5))
+    world(DeadDrop(world.client, world.name, "a", "b").leave(b"findings", ttl_s=600))
     assert world(DeadDrop(world.another(), world.name, "a", "b").look()) == b"findings"
 
 
 def test_who_lacks_a_part_of_the_context_finds_nothing(world: World) -> None:
-    world(DeadDrop(world.client, world.name, "a", "b").leave(b"findings", ttl_s=5))
+    world(DeadDrop(world.client, world.name, "a", "b").leave(b"findings", ttl_s=600))
     assert world(DeadDrop(world.client, world.name, "b", "a").look()) is None
     assert DeadDrop(world.client, "ab", "c", "d").key != DeadDrop(world.client, "a", "bc", "d").key
 

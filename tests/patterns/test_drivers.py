@@ -30,7 +30,7 @@ from respram.patterns import (
 )  # fmt: skip
 from respram.patterns.effects import Ask, Commit, Receive, Steps, Subscribe, Watch
 from respram.patterns.steps import C, ask, ask_all, ask_atomic, call, hand, operation, pause, stream
-from tests.live import running
+from tests.live import SOON_S, running
 from tests.patterns.conftest import World
 from tests.ports import reserve
 
@@ -96,7 +96,7 @@ def test_one_command_or_many_answer_in_order_and_in_bytes(world: World) -> None:
 
 def test_patterns_work_on_clients_that_decode(world: World) -> None:
     client = world.another(decode_responses=True)
-    store = DataStore(client, ttl_s=5, root=world.name)
+    store = DataStore(client, ttl_s=600, root=world.name)
     world(store.set("a", "ä"))
     assert world(store.get("a")) == "ä" and world(store.list_keys()) == ["a"]
     assert world(Counter(client, world.name).add()) == 1
@@ -106,13 +106,13 @@ def test_patterns_work_on_clients_that_decode(world: World) -> None:
 def test_a_commit_fails_when_a_watched_key_changed_and_the_connection_is_free_again(world: World) -> None:
     other = world.raw
     assert world(Probe(world.client).raced(world.name, lambda: None)) == ([None], [True])
-    outcome = world(Probe(world.client).raced(world.name, lambda: other.set(world.name, b"theirs", px=5000)))
+    outcome = world(Probe(world.client).raced(world.name, lambda: other.set(world.name, b"theirs", px=600_000)))
     assert outcome == ([b"mine"], None) and other.get(world.name) == b"theirs"
     assert world(Probe(world.client).run(("PING",))) == [True]
 
 
 def test_a_watch_without_values_says_what_is_there(world: World) -> None:
-    world.raw.set(world.name, b"large", px=5000)
+    world.raw.set(world.name, b"large", px=600_000)
     assert world(Probe(world.client).there(world.name.encode(), b"none")) == [b"", None]
 
 
@@ -138,7 +138,7 @@ def test_a_store_that_is_away_is_named_for_every_kind_of_effect(world: World) ->
         lambda: probe.run(("PING",), ("PING",)),
         lambda: probe.run(("PING",), atomic=True),
         lambda: probe.raced(world.name, lambda: None),
-        lambda: StreamDecoder(client, "s").receive(1),
+        lambda: StreamDecoder(client, "s").receive(SOON_S),
     ]
     for attempt in attempts:
         with pytest.raises(StoreAway, match="does not answer"):
@@ -147,7 +147,7 @@ def test_a_store_that_is_away_is_named_for_every_kind_of_effect(world: World) ->
 
 def test_a_refusal_of_the_node_is_named_alone_among_others_and_in_a_multi(world: World) -> None:
     bad = ("INCR", world.name)
-    world.raw.set(world.name, b"secret word", px=5000)
+    world.raw.set(world.name, b"secret word", px=600_000)
     for attempt in ((bad,), (("PING",), bad, ("PING",))):
         for atomic in (False, True):
             with pytest.raises(StoreRefused, match="not an integer") as caught:
@@ -257,7 +257,7 @@ def test_listening_ends_with_the_operation(world: World) -> None:
         def hear(self, channel: bytes) -> Steps[Any]:
             yield Subscribe((channel,))
             world.raw.publish(channel, b"\x00\xff")
-            heard = yield Receive(5)
+            heard = yield Receive(SOON_S)
             yield from pause(0)
             return heard, (yield Receive(0.01))
 
@@ -275,13 +275,13 @@ def test_the_two_drivers_handle_the_same_effects() -> None:
 
 def test_a_pause_takes_its_time(world: World) -> None:
     begun = time.monotonic()
-    world(Broadcast(world.client, world.name, ttl_s=5).announce(1))
+    world(Broadcast(world.client, world.name, ttl_s=600).announce(1))
     assert world.take(Broadcast(world.client, world.name).changes(0.05), 2, lambda: end(world))[1] is None
     assert time.monotonic() - begun >= 0.05
 
 
 def end(world: World) -> None:
-    world.raw.set(f"broadcast:{world.name}", b"null", px=5000)
+    world.raw.set(f"broadcast:{world.name}", b"null", px=600_000)
 
 
 def test_a_node_that_is_still_joining_is_told_from_one_that_does_not_answer() -> None:

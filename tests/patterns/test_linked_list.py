@@ -6,7 +6,7 @@ from respram.patterns import Contended, ContentMissing, ContentStore, LinkedList
 from tests.patterns.conftest import World
 
 
-def linked(world: World, ttl_s: float = 5, **options: int) -> LinkedList:  # type: ignore[type-arg]
+def linked(world: World, ttl_s: float = 600, **options: int) -> LinkedList:  # type: ignore[type-arg]
     return LinkedList(ContentStore(world.another(), world.name, ttl_s), "list", **options)
 
 
@@ -25,10 +25,10 @@ def test_pushes_at_once_are_all_in_the_list(world: World) -> None:
 
 def test_keep_lets_the_whole_list_live_on(world: World) -> None:
     for value in (1, 2):
-        world(linked(world, 1).push(value))
-    assert world(linked(world, 5).keep()) == 2
+        world(linked(world, 300).push(value))
+    assert world(linked(world, 600).keep()) == 2
     keys = world.raw.keys(f"*:{world.name}:*")
-    assert len(keys) == 3 and all(world.raw.pttl(key) > 4000 for key in keys)
+    assert len(keys) == 3 and all(world.raw.pttl(key) > 300_000 for key in keys)
 
 
 def test_a_list_whose_tail_expired_does_not_look_shorter(world: World) -> None:

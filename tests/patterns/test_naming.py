@@ -54,7 +54,7 @@ def test_two_levels_are_never_one_name(one: str, two: str) -> None:
 
 def test_listing_finds_what_begins_so_and_nothing_else(world: World) -> None:
     for name in ("a*[", "a*[b", "axx", "b"):
-        world.raw.set(f"{world.name}:{name}", b"", px=5000)
+        world.raw.set(f"{world.name}:{name}", b"", px=600_000)
     listing = Listing(world.client)
     assert world(listing.keys(f"{world.name}:a*[")) == [f"{world.name}:a*[", f"{world.name}:a*[b"]
     assert len(world(listing.keys(f"{world.name}:"))) == 4

@@ -4,6 +4,7 @@ import pytest
 
 from respram.patterns import BadName, ChanceReader, ChanceSender, StreamDecoder, StreamEncoder, StreamEnded, Unreadable
 from respram.patterns.live_stream import chunk_key
+from tests.live import SOON_S
 from tests.patterns.conftest import World
 
 
@@ -20,7 +21,7 @@ def test_a_seed_makes_a_run_repeatable_and_both_sides_count_what_is_missing(worl
         runs.append(sent)
         assert (one.offered, one.sent, one.dropped) == (40, sum(sent), 40 - sum(sent)) and 5 < sum(sent) < 35
         reader = ChanceReader(StreamDecoder(world.another(), name))
-        frames = [world(reader.receive(1)) for _ in range(sum(sent))]
+        frames = [world(reader.receive(SOON_S)) for _ in range(sum(sent))]
         assert [int(frame.payload) for frame in frames] == [at for at, there in enumerate(sent) if there]
         last = max(at for at, there in enumerate(sent) if there)
         assert reader.missed == sum(frame.missed for frame in frames) == last + 1 - sum(sent)
@@ -45,9 +46,9 @@ def test_frames_that_expired_count_as_missed(world: World) -> None:
     for number in range(4):
         world(one.send(b"%d" % number))
     reader = ChanceReader(StreamDecoder(world.another(), world.name))
-    assert world(reader.receive(1)).payload == b"0"
+    assert world(reader.receive(SOON_S)).payload == b"0"
     world.expire(chunk_key(world.name, 1), chunk_key(world.name, 2))
-    frame = world(reader.receive(1))
+    frame = world(reader.receive(SOON_S))
     assert (frame.payload, frame.missed, reader.missed) == (b"3", 2, 2)
 
 
@@ -57,7 +58,7 @@ def test_what_is_no_chance_and_no_frame_is_said(world: World) -> None:
             sender(world, world.name, chance)
     world(StreamEncoder(world.client, world.name, 60).send(b"short"))
     with pytest.raises(Unreadable):
-        world(ChanceReader(StreamDecoder(world.client, world.name)).receive(1))
+        world(ChanceReader(StreamDecoder(world.client, world.name)).receive(SOON_S))
 
 
 def test_a_frame_that_the_stream_refused_was_not_left_out_by_chance(world: World) -> None:

@@ -17,7 +17,7 @@ LARGE = bytes(range(256)) * 4096
 
 
 def test_a_large_payload_travels_as_a_short_message(world: World) -> None:
-    message = world(ReferenceMessages(ContentStore(world.client, world.name, 5)).wrap("process", LARGE))
+    message = world(ReferenceMessages(ContentStore(world.client, world.name, 600)).wrap("process", LARGE))
     assert len(message) < 300
     assert world(ReferenceReader(world.another()).unwrap(message)) == ("process", LARGE)
 

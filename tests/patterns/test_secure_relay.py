@@ -31,13 +31,13 @@ def test_a_payload_that_the_node_changed_or_moved_is_refused(world: World) -> No
     relay, other = SecureRelay(world.client, secret), SecureRelay(world.client, secret, "other")
     world(relay.drop(PLAIN, ttl_s=600))
     held = world.raw.get(relay.key)
-    world.raw.set(other.key, held, px=5000)
+    world.raw.set(other.key, held, px=600_000)
     with pytest.raises(Tampered):
         world(other.pick_up())
-    world.raw.set(relay.key, held[:-1] + bytes((held[-1] ^ 1,)), px=5000)
+    world.raw.set(relay.key, held[:-1] + bytes((held[-1] ^ 1,)), px=600_000)
     with pytest.raises(Tampered):
         world(relay.pick_up())
-    world.raw.set(relay.key, b"hello", px=5000)
+    world.raw.set(relay.key, b"hello", px=600_000)
     with pytest.raises(Unreadable):
         world(relay.pick_up())
 

@@ -7,10 +7,10 @@ from tests.patterns.conftest import World
 
 
 def test_any_edge_reads_the_session_and_reading_keeps_it(world: World) -> None:
-    short, long = Sessions(world.client, ttl_s=1), Sessions(world.another(), ttl_s=5)
+    short, long = Sessions(world.client, ttl_s=300), Sessions(world.another(), ttl_s=600)
     session_id = world(short.create({"user": 42}))
     assert world(long.load(session_id)) == {"user": 42}
-    assert world.raw.pttl(long.key(session_id)) > 4000
+    assert world.raw.pttl(long.key(session_id)) > 300_000
     world(short.save(session_id, {"user": 42, "cart": ["book"]}))
     assert world(long.load(session_id)) == {"user": 42, "cart": ["book"]}
 
@@ -24,7 +24,7 @@ def test_a_user_who_goes_away_is_forgotten(world: World) -> None:
 
 
 def test_an_ended_session_is_neither_loaded_nor_brought_back_by_a_late_save(world: World) -> None:
-    sessions = Sessions(world.client, ttl_s=5)
+    sessions = Sessions(world.client, ttl_s=600)
     session_id = world(sessions.create({"user": 42}))
     world(sessions.end(session_id))
     assert world(sessions.load(session_id)) is None
@@ -36,7 +36,7 @@ def test_an_ended_session_is_neither_loaded_nor_brought_back_by_a_late_save(worl
 
 
 def test_rotation_moves_the_state_and_ends_the_old_id(world: World) -> None:
-    sessions = Sessions(world.client, ttl_s=5)
+    sessions = Sessions(world.client, ttl_s=600)
     old = world(sessions.create({"user": 42}))
     new = world(sessions.rotate(old))
     assert new != old and world(sessions.load(new)) == {"user": 42}
@@ -44,14 +44,14 @@ def test_rotation_moves_the_state_and_ends_the_old_id(world: World) -> None:
 
 
 def test_asking_for_an_ended_session_does_not_keep_its_mark(world: World) -> None:
-    sessions = Sessions(world.client, ttl_s=5)
-    world.raw.set(sessions.key("ended"), b"", px=5000)
+    sessions = Sessions(world.client, ttl_s=600)
+    world.raw.set(sessions.key("ended"), b"", px=600_000)
     assert world(sessions.load("ended")) is None
     assert world.raw.pttl(sessions.key("ended")) <= 1
 
 
 def test_saves_and_rotations_at_once_leave_one_live_session(world: World) -> None:
-    sessions = Sessions(world.client, ttl_s=5)
+    sessions = Sessions(world.client, ttl_s=600)
     old = world(sessions.create({"n": 0}))
     rotations = [lambda: sessions.rotate(old) for _ in range(5)]
     outcomes = world.together(*rotations)
@@ -61,7 +61,7 @@ def test_saves_and_rotations_at_once_leave_one_live_session(world: World) -> Non
 
 
 def test_a_rotation_that_always_loses_leaves_the_session(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    sessions = Sessions(world.client, ttl_s=5)
+    sessions = Sessions(world.client, ttl_s=600)
     old = world(sessions.create({"n": 0}))
     monkeypatch.setattr(session, "CHANGE_TRIES_MAX", 0)
     with pytest.raises(Contended):

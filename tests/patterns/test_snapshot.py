@@ -7,7 +7,7 @@ from tests.patterns.conftest import World
 
 
 def test_the_latest_and_every_moment_can_be_restored(world: World) -> None:
-    snapshots = Snapshots(ContentStore(world.client, world.name, 5), "game")
+    snapshots = Snapshots(ContentStore(world.client, world.name, 600), "game")
     world(snapshots.take({"level": 1}, moment_ms=1000))
     now = world(snapshots.take({"level": 2}))
     assert world(snapshots.restore()) == {"level": 2} == world(snapshots.restore(now))

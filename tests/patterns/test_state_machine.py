@@ -11,15 +11,15 @@ MOVES = {"queued": ["in_progress"], "in_progress": ["complete", "failed"]}
 
 
 def test_a_job_moves_along_its_table_and_each_move_begins_its_time_anew(world: World) -> None:
-    jobs = StateMachine(world.client, MOVES, ttl_s=5)
-    world(StateMachine(world.client, MOVES, ttl_s=1).begin(world.name, "queued"))
+    jobs = StateMachine(world.client, MOVES, ttl_s=600)
+    world(StateMachine(world.client, MOVES, ttl_s=300).begin(world.name, "queued"))
     world(jobs.move(world.name, "queued", "in_progress", {"by": "w"}))
     state = world(jobs.state(world.name))
-    assert (state.name, state.detail) == ("in_progress", {"by": "w"}) and state.fresh_s > 4
+    assert (state.name, state.detail) == ("in_progress", {"by": "w"}) and state.fresh_s > 300
 
 
 def test_a_move_that_the_table_or_the_job_does_not_allow_changes_nothing(world: World) -> None:
-    jobs = StateMachine(world.client, MOVES, ttl_s=5)
+    jobs = StateMachine(world.client, MOVES, ttl_s=600)
     world(jobs.begin(world.name, "queued"))
     for old, new in (("queued", "complete"), ("in_progress", "complete"), ("queued", "gone")):
         with pytest.raises(BadTransition):
@@ -39,7 +39,7 @@ def test_a_job_whose_worker_died_goes_stale_and_cannot_be_moved(world: World) ->
 
 
 def test_one_of_two_workers_that_take_the_same_job_at_once_gets_it(world: World) -> None:
-    jobs = [StateMachine(world.another(), MOVES, ttl_s=5) for _ in range(6)]
+    jobs = [StateMachine(world.another(), MOVES, ttl_s=600) for _ in range(6)]
     world(jobs[0].begin(world.name, "queued"))
     outcomes = world.together(*(lambda each=each: each.move(world.name, "queued", "in_progress") for each in jobs))
     assert sum(outcome is None for outcome in outcomes) == 1

@@ -81,6 +81,7 @@ def test_a_closed_stream_says_so_on_both_sides(world: World) -> None:
 
 def test_a_session_that_is_closed_is_closed_for_the_other_side_with_the_reason(world: World) -> None:
     ada, bob = sides(world, alive_s=2.0)
+    ada.alive_s = 60.0  # bob hears of the end soon, and does not think ada gone before
     heard: list[tuple[str, bytes, str]] = []
     ada.on_session_closed(lambda session_id, reason: heard.append(("ada", session_id, reason)))
     bob.on_session_closed(lambda session_id, reason: heard.append(("bob", session_id, reason)))
@@ -131,13 +132,13 @@ def test_nobody_who_accepts_no_node_and_a_wrong_password_are_told_apart(world: W
         world(ada.accept(timeout=0.02))
     assert not ada.sessions
     with pytest.raises(StoreAway):
-        world(STTNode(world.another(port=reserve()), "a").connect(None, "b", 5))
+        world(STTNode(world.another(port=reserve()), "a").connect(None, "b", SOON_S))
     with running("--requirepass", "correct horse battery") as node:
         wrong = STTNode(world.another(port=node.port, password="wrong"), "a")
         heard: list[str] = []
         wrong.on_session_closed(lambda session_id, reason: heard.append(reason))
         with pytest.raises(WrongCredentials):
-            world(wrong.connect(None, "b", 5))
+            world(wrong.connect(None, "b", SOON_S))
         assert heard == []  # there was no session yet
         begun = STTSession(wrong, "b", b"\x01" * 16)
         assert not world(begun.alive())
@@ -183,7 +184,7 @@ def test_the_number_of_streams_and_sessions_is_bounded(world: World, monkeypatch
     with pytest.raises(BadName):
         here.open_stream()
     with pytest.raises(SessionClosed):
-        world(ada.connect(None, "another", 5))
+        world(ada.connect(None, "another", SOON_S))
 
 
 def test_a_session_goes_on_through_another_node_of_the_enclave(apart: tuple[World, list[Any]]) -> None:
@@ -385,6 +386,6 @@ def test_messages_among_the_offers_that_are_none_are_passed_over(world: World) -
 
 
 def test_a_silent_peer_is_said_with_the_time_that_was_asked_for(world: World) -> None:
-    here, _ = joined(world, *sides(world, alive_s=2.0))
+    here, _ = joined(world, *sides(world, alive_s=60.0))
     with pytest.raises(TimedOut, match=r"within 0\.7 s"):
         world(here.open_stream(1).receive(0.7))

@@ -8,7 +8,7 @@ from tests.patterns.conftest import World
 
 
 def versions(world: World) -> Versions:  # type: ignore[type-arg]
-    return Versions(ContentStore(world.another(), world.name, 5), "document")
+    return Versions(ContentStore(world.another(), world.name, 300), "document")
 
 
 def test_each_version_is_readable_and_latest_is_the_last(world: World) -> None:

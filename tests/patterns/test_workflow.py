@@ -85,7 +85,7 @@ def test_another_agent_is_kept_out_while_a_step_runs(world: World) -> None:
 def test_the_result_of_a_step_that_another_overtook_is_not_noted(world: World) -> None:
     theirs = b'{"completed":["fetch"],"results":{"fetch":"theirs"}}'
     with pytest.raises(ClaimLost):
-        world(flow(world).advance("j", "a", lambda *_: world.raw.set(flow(world).key("j"), theirs, px=5000)))
+        world(flow(world).advance("j", "a", lambda *_: world.raw.set(flow(world).key("j"), theirs, px=600_000)))
     assert world(flow(world).progress("j")).results == {"fetch": "theirs"}
 
 

@@ -20,6 +20,8 @@ from tests.live import SOON_S, LiveNode, Wire, running
 from tests.timing import in_time
 
 PONG = b"+PONG\r\n"
+IDLE_S = 1
+TRIES_MAX = 20
 
 
 def test_replies_come_in_order_however_the_bytes_are_cut(node: LiveNode) -> None:
@@ -190,19 +192,35 @@ def held(live: LiveNode, count: int) -> list[Wire]:
 
 
 def test_an_idle_client_is_closed_and_a_busy_one_is_not() -> None:
-    with running("--timeout", "1") as live:
-        idle, busy = live.connect(), live.connect()
-        end = time.monotonic() + SOON_S
-        idle.sock.settimeout(0.1)
-        closed = False
-        while time.monotonic() < end and not closed:
-            assert busy.ask(b"PING\r\n", 7) == PONG
+    with running("--timeout", str(IDLE_S)) as live:
+        assert any(closed_alone(live) for _ in range(TRIES_MAX)), "the machine stood still in each try"
+
+
+def closed_alone(live: LiveNode) -> bool:
+    """Whether the idle one was closed; False where this process got no core for so long that the busy one was idle."""
+    idle, busy = live.connect(), live.connect()
+    idle.sock.settimeout(0.1)
+    end = asked = time.monotonic()
+    end += SOON_S
+    closed = False
+    try:
+        while not closed:
+            answer, before, asked = busy_ping(busy), asked, time.monotonic()
+            if asked - before > IDLE_S / 2:
+                return False
+            assert answer == PONG and asked < end
             with contextlib.suppress(TimeoutError):
                 closed = idle.sock.recv(1) == b""
-        assert closed
-        assert busy.ask(b"PING\r\n", 7) == PONG
+        return True
+    finally:
         idle.close()
         busy.close()
+
+
+def busy_ping(busy: Wire) -> bytes:
+    with contextlib.suppress(ConnectionError):
+        return busy.ask(b"PING\r\n", 7)
+    return b""
 
 
 def timed_ping(wire: Wire) -> float:
@@ -255,12 +273,21 @@ def test_what_nobody_will_read_is_freed_a_slice_at_a_time() -> None:
     assert not waiting and left == [5, 3, 1]
 
 
+def known_to(node: LiveNode) -> Wire | None:
+    """Who proves at once who they are; None where this process got no core in time."""
+    wire = node.connect()
+    with contextlib.suppress(ConnectionError):
+        if wire.ask(request(b"AUTH", b"pw"), 5) == b"+OK\r\n":
+            return wire
+    return None
+
+
 def test_who_does_not_authenticate_is_closed_in_time_and_who_has_stays() -> None:
     with running("--requirepass", "pw", "--auth-timeout", "1") as node:
-        silent, trying, known = node.connect(), node.connect(), node.connect()
-        assert known.ask(request(b"AUTH", b"pw"), 5) == b"+OK\r\n"
+        known = next(filter(None, (known_to(node) for _ in range(TRIES_MAX))))
+        silent, trying = node.connect(), node.connect()
         began = time.monotonic()
-        while time.monotonic() - began < 10:  # to try in vain buys no time
+        while time.monotonic() - began < SOON_S:  # to try in vain buys no time
             try:
                 trying.sock.sendall(request(b"GET", b"a"))
                 if not trying.sock.recv(100):
