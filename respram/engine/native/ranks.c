@@ -3,7 +3,6 @@
 
 #include <math.h>
 #include <stdio.h>
-#include <string.h>
 
 #define DIGITS_MAX 15           /* digits that a double represents exactly */
 #define WHOLE_MAX 1e15          /* smaller whole numbers are formatted here */

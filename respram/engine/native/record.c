@@ -79,8 +79,6 @@ void record_get_value(const Record *record, uint8_t *out) {
 }
 
 /* -- the packed form of record.py, little-endian ------------------------------------------------- */
-#define PACKED_HEADER_BYTES 34
-
 /* Its flags as packed: here a seal is told by the writer's entry in Nodes. */
 static uint8_t packed_flags(const Engine *engine, const Record *record) {
     const Seal *seal = &engine->nodes.seals[record->node];

@@ -94,6 +94,7 @@ enum { RECORD_IMPLICIT = 1, RECORD_STUB = 2, RECORD_SHADOWED = 4 }; /* as packed
 #define KIND_SHIFT 5
 enum { RECORD_KIND = 3 << KIND_SHIFT }; /* the head of a collection: HASH, SET or ZSET; else 0 */
 enum { HASH = 1, SET = 2, ZSET = 3 };
+enum { PACKED_HEADER_BYTES = 34 }; /* of the packed form: flags, space, two lengths, stamp, deadline */
 /* in the packed form only: in memory the writer's entry in Nodes holds it */
 enum { PACKED_SEALED = 8, PACKED_ADOPTED = 16 };
 enum { PACKED_NAMED = 128 }; /* a key's stub under the key's name */

@@ -1,8 +1,6 @@
 /* Hot commands that write whole values and deadlines. The twin of pure/writes.py. */
 #include "hot.h"
 
-#include <string.h>
-
 /* EX s, PX ms, EXAT s or PXAT ms as a time to live that needs neither an error nor cutting. */
 bool life_from(const Engine *engine, Span unit, Span digits, int64_t now_ms, int64_t *ttl_ms) {
     if (IS(unit, "ex"))

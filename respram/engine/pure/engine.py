@@ -4,8 +4,7 @@ It is the specification of the native one. Where the two differ in anything but 
 name of its twin in native/.
 """
 
-import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from respram.engine.api import (
     Aside,
@@ -24,6 +23,7 @@ from respram.engine.api import (
 )
 from respram.engine.filters import RecordFilter
 from respram.engine.pure import dump, family, filter, merge, order, restamp, shares, track, walk
+from respram.engine.pure.bits import COMBINED
 from respram.engine.pure.digest import Digests
 from respram.engine.pure.feed import PureSession, Wire
 from respram.engine.pure.guard import Guard
@@ -39,7 +39,6 @@ from respram.seal import Ring
 from respram.slots import unpack_keys
 
 PIECE_BYTES = 16_384  # of two strings that are combined
-COMBINED: dict[bytes, Callable[[int, int], int]] = {b"and": operator.and_, b"or": operator.or_, b"xor": operator.xor}
 
 
 class PureEngine:
