@@ -159,13 +159,32 @@ static bool show_list(const Links *ring, bool (*see)(void *, Record *), void *co
     return true;
 }
 
+/* The first slot from this number on that has begun; WHEEL_SLOTS: there is none. DBSIZE asks for each: so empty slots
+ * cost nothing, and a level of which none has begun costs one comparison. */
+static int begun_from(const Wheel *wheel, int number, int64_t now_ms) {
+    while (number < WHEEL_SLOTS) {
+        int level = level_of(number);
+        uint64_t bits = wheel->occupied[number / 64] >> (number % 64);
+        if (wheel->next_ms[level] - (level == 0 ? INT64_C(1) << SHIFT[0] : 0) > now_ms) {
+            number = FIRST[level + 1];
+        } else if (!bits) {
+            number = (number / 64 + 1) * 64;
+        } else {
+            number += __builtin_ctzll(bits);
+            if (start_ms(level, wheel->slots[number].tick) <= now_ms)
+                return number;
+            number++;
+        }
+    }
+    return WHEEL_SLOTS;
+}
+
 /* Shows what stands in slots that have begun, all that may be overdue, until `see` has enough. It may not change the
  * wheel. */
 void wheel_each_begun(const Wheel *wheel, int64_t now_ms, bool (*see)(void *context, Record *record), void *context) {
     bool more = show_list(&wheel->visiting.links, see, context);
-    for (int number = 0; more && number < WHEEL_SLOTS; number++)
-        if (is_occupied(wheel, number) && start_ms(level_of(number), wheel->slots[number].tick) <= now_ms)
-            more = show_list(&wheel->slots[number].links, see, context);
+    for (int number = 0; more && (number = begun_from(wheel, number, now_ms)) < WHEEL_SLOTS; number++)
+        more = show_list(&wheel->slots[number].links, see, context);
 }
 
 int64_t wheel_next_ms(Wheel *wheel) {
@@ -194,8 +213,7 @@ static uint64_t count_list(const Links *ring, int db, int64_t now_ms) {
  * slots that have begun. A walk along those, which are few while `expire` keeps up. */
 uint64_t wheel_count_overdue(const Wheel *wheel, int db, int64_t now_ms) {
     uint64_t count = count_list(&wheel->visiting.links, db, now_ms);
-    for (int number = 0; number < WHEEL_SLOTS; number++)
-        if (is_occupied(wheel, number) && start_ms(level_of(number), wheel->slots[number].tick) <= now_ms)
-            count += count_list(&wheel->slots[number].links, db, now_ms);
+    for (int number = 0; (number = begun_from(wheel, number, now_ms)) < WHEEL_SLOTS; number++)
+        count += count_list(&wheel->slots[number].links, db, now_ms);
     return count;
 }
