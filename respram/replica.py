@@ -346,8 +346,8 @@ class Replica:
                     todo.extend(self.core.lacks_keys(effect.link, now))
             elif isinstance(effect, Take):
                 merged = self.engine.merge(effect.payload, now.wall_ms)
-                kept = not (merged.refused or merged.malformed)
-                todo.extendleft(reversed(self.core.taken(effect.token, kept, now)))
+                stored = not (merged.refused or merged.malformed)
+                todo.extendleft(reversed(self.core.taken(effect.token, stored, now)))
                 if merged.strange:
                     todo.extend(self.core.lacks_keys(effect.link, now))
             elif isinstance(effect, TrustClock):

@@ -201,7 +201,7 @@ class Bootstrap:
             self.asked_ms = self.host.now.ms
             self.points_by_seq[message.seq] = message.point
 
-    def kept(self, link: Link, seq: int, new: int) -> None:
+    def handled(self, link: Link, seq: int, new: int) -> None:
         """Notes that a frame is stored. A chunk of the dump is progress if all chunks before it are stored."""
         if link.peer is None or link.peer.number != self.source or not self.points_by_seq:
             return
@@ -244,7 +244,7 @@ class Bootstrap:
         if len(members) > self.host.policy.direct_peers_max:
             peers = [peer for peer in peers if peer is not None and peer.link is not None]
         return all(
-            peer is not None and peer.link is not None and (peer.greeted_wall_ms + peer.ahead_ms >> 10) <= stamp
+            peer is not None and peer.link is not None and (peer.greeted_wall_ms + peer.clock_lead_ms >> 10) <= stamp
             for peer in peers
         )
 

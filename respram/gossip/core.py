@@ -31,7 +31,7 @@ from respram.gossip.forwarding import Forwarding, Request
 from respram.gossip.greeting import Greeting
 from respram.gossip.homes import Homes
 from respram.gossip.inbox import Inbox
-from respram.gossip.links import Link, drop_queue, kept
+from respram.gossip.links import Link, drop_queue, handled
 from respram.gossip.majority import Majority
 from respram.gossip.members import LEFT, ROOT, AddressBook, Member
 from respram.gossip.neighbours import Neighbours
@@ -220,7 +220,7 @@ class Core:
         return self._taken()
 
     def merged(self, link: int, seq: int, new: int, refused: int, now: Now) -> list[Effect]:
-        """The outcome of a Merge: how many records were news, how many could not be kept."""
+        """The outcome of a Merge: how many records were news, how many could not be stored."""
         self.now = now
         if new:
             self.rounds.note_change()
@@ -229,16 +229,16 @@ class Core:
             self.report("refusing", f"records={refused} memory={'full' if self.store.full() else 'free'}")
         one = self.neighbours.links.get(link)
         if one is not None and seq and one.peer is not None:
-            kept(one, seq, not refused)
+            handled(one, seq, not refused)
             self.exchange.merged(one, seq, new)
-            self.boot.kept(one, seq, new)
+            self.boot.handled(one, seq, new)
             self.delivery.arm_ack(one)
         return self._taken()
 
-    def taken(self, token: int, kept: bool, now: Now) -> list[Effect]:
+    def taken(self, token: int, stored: bool, now: Now) -> list[Effect]:
         """The outcome of a Take: whether this node holds these records now, or newer ones."""
         self.now = now
-        self.majority.taken(token, kept)
+        self.majority.taken(token, stored)
         return self._taken()
 
     def lacks_keys(self, link: int, now: Now) -> list[Effect]:

@@ -35,7 +35,7 @@ class Merge:
 
 @dataclass(frozen=True, slots=True)
 class Take:
-    """The same, where a vote depends on it: then `taken(token, kept)`, before any effect behind this one."""
+    """The same, where a vote depends on it: then `taken(token, stored)`, before any effect behind this one."""
 
     link: int
     token: int

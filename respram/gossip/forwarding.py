@@ -85,7 +85,7 @@ class Asked:
 
 
 @dataclass(slots=True)
-class Kept:
+class AnswerCache:
     """Answers to one node, by its numbers."""
 
     # By number: when the answer was given, and the answer.
@@ -114,7 +114,7 @@ class Forwarding:
     open: dict[int, Asked] = field(default_factory=dict)  # by token
     under_way: dict[int, Asked] = field(default_factory=dict)  # by number, in order
     bytes_to: dict[int, int] = field(default_factory=dict)  # bytes sent and not answered, by home
-    kept: dict[int, Kept] = field(default_factory=dict)  # by node
+    answer_caches: dict[int, AnswerCache] = field(default_factory=dict)  # by node
     # keys decided by another home than theirs, and until when
     strays: dict[tuple[int, bytes], int] = field(default_factory=dict)
     lags: Callable[[int], bool] = lambda number: False  # whether writes for this node may still be queued here
@@ -182,7 +182,7 @@ class Forwarding:
         self._begin(asked, home)
         asked.link = link.id
         self.sent += 1
-        self.host.send(link.id, self._frame(asked, self._ahead(asked), again=0))
+        self.host.send(link.id, self._frame(asked, self._records_along(asked), again=0))
 
     def _begin(self, asked: Asked, home: int) -> None:
         self.number += 1
@@ -207,7 +207,7 @@ class Forwarding:
             records, one.commands,
         )  # fmt: skip
 
-    def _ahead(self, asked: Asked) -> bytes:
+    def _records_along(self, asked: Asked) -> bytes:
         """Writes of this node's clients reach the home before the forward, on the same link; but not while they wait
         here. And what other homes decided for these clients is known here, and may still be on its way to this one.
         """
@@ -216,7 +216,7 @@ class Forwarding:
         if not lags and one.kind == RUN and not self.strays:
             return b""
         store, wall_ms = self.host.store, self.host.now.wall_ms
-        found, left = [], self.host.policy.forward_ahead_bytes_max
+        found, left = [], self.host.policy.forward_records_bytes_max
         for key in unpack_keys(one.keys):
             if lags or (one.db, key) in self.strays or self.homes.home_of(slot_of(key)) != asked.home:
                 record = store.fetch(one.db, key, wall_ms)
@@ -307,7 +307,7 @@ class Forwarding:
             ):
                 asked.sent_ms = now_ms
                 self.retried += 1
-                self.host.send(link.id, self._frame(asked, self._ahead(asked), again=1))
+                self.host.send(link.id, self._frame(asked, self._records_along(asked), again=1))
         self.ticking = bool(self.open)
         if self.ticking:
             self.host.at(now_ms + policy.forward_turn_ms, ForwardsTurn())
@@ -337,8 +337,8 @@ class Forwarding:
 
     def leave(self) -> None:
         """This node stops: commands that still run here are answered as UNKNOWN."""
-        for who, kept in self.kept.items():
-            for number in sorted(kept.running):
+        for who, cache in self.answer_caches.items():
+            for number in sorted(cache.running):
                 self._answer(who, Answer(number, FORGOTTEN, self.book.me.number, b"", b""))
 
     # -- where the home is ----------------------------------------------------------------------------
@@ -347,19 +347,19 @@ class Forwarding:
         who = link.peer.number
         if not message.keys or message.kind > TOGETHER or message.db >= DATABASES or message.proto not in (2, 3):
             raise PeerError("FORWARD cannot be")
-        kept = self._kept(who)
-        self._trim(kept, message.below)
-        if message.number in kept.running:
+        cache = self._cache_of(who)
+        self._trim(cache, message.below)
+        if message.number in cache.running:
             return
-        if message.number in kept.answers:
-            self._send(link, kept.answers[message.number][1])
+        if message.number in cache.answers:
+            self._send(link, cache.answers[message.number][1])
             return
-        if message.number <= kept.forgotten:
+        if message.number <= cache.forgotten:
             if message.again:
                 self._send(link, Answer(message.number, FORGOTTEN, NOBODY, b"", b""))
             return
         if message.kind == RUN and self.host.state not in DOUBTFUL and self._is_mine(message):
-            self._begin_serving(link, who, kept, message)
+            self._begin_serving(link, who, cache, message)
             return
         keys = _keys_of(message)
         slots = [slot_of(key) for key in (keys if message.kind == RUN else keys[:1])]
@@ -371,7 +371,7 @@ class Forwarding:
         elif not all(map(self.homes.is_settled, slots)):
             self._answer(who, Answer(message.number, LATER, self.book.me.number, b"", b""))
         else:
-            self._begin_serving(link, who, kept, message)
+            self._begin_serving(link, who, cache, message)
 
     def _is_mine(self, message: Forward) -> bool:
         """Whether this node decides about all keys, now. The store looks at each, the table is the map's own."""
@@ -382,15 +382,15 @@ class Forwarding:
         except ValueError as error:
             raise PeerError(str(error)) from None
 
-    def _begin_serving(self, link: Link, who: int, kept: Kept, message: Forward) -> None:
-        kept.running.add(message.number)
+    def _begin_serving(self, link: Link, who: int, cache: AnswerCache, message: Forward) -> None:
+        cache.running.add(message.number)
 
         def otherwise() -> None:
-            kept.running.discard(message.number)
+            cache.running.discard(message.number)
             self._answer(who, Answer(message.number, LATER, self.book.me.number, b"", b""))
 
         if message.records and self.majority.is_on:  # the records must be merged before the next command is checked
-            self.majority.take(link.id, message.records, lambda kept: self._prepare(who, message, otherwise))
+            self.majority.take(link.id, message.records, lambda stored: self._prepare(who, message, otherwise))
             return
         if message.records:
             self.host.emit(Merge(link.id, 0, message.records))
@@ -437,19 +437,19 @@ class Forwarding:
             else:
                 self._conclude(asked, ANSWERED if outcome == DONE else CLOSED, replies)
             return
-        kept = self._kept(who)
-        kept.running.discard(number)
+        cache = self._cache_of(who)
+        cache.running.discard(number)
         self.served_here += outcome == DONE
         self._answer(who, Answer(number, outcome, self.book.me.number, replies, b"".join(records)), records)
 
     def _answer(self, who: int, answer: Answer, records: list[bytes] | None = None) -> None:
-        policy, kept = self.host.policy, self._kept(who)
-        kept.put(answer, self.host.now.ms)
+        policy, cache = self.host.policy, self._cache_of(who)
+        cache.put(answer, self.host.now.ms)
         link = self.neighbours.link_to(who)
         if link is not None:
             self._send(link, answer, records)
-        while kept.bytes > policy.answers_kept_bytes_max or len(kept.answers) > policy.answers_kept_max:
-            kept.drop()
+        while cache.bytes > policy.answer_cache_bytes_max or len(cache.answers) > policy.answer_cache_max:
+            cache.drop()
 
     def _send(self, link: Link, answer: Answer, records: list[bytes] | None = None) -> None:
         """Sends an answer, in parts if it is long. (A repeated answer leaves out long records: they were pushed by
@@ -466,23 +466,24 @@ class Forwarding:
             replies = replies[part_bytes:]
         self.host.send(link.id, Answer(answer.number, answer.outcome, answer.home, replies, b""))
 
-    def _kept(self, who: int) -> Kept:
-        kept = self.kept.get(who)
-        if kept is None:
-            if len(self.kept) >= self.host.policy.links_max:
-                idle = next((one for one in self.kept if self.neighbours.link_to(one) is None), next(iter(self.kept)))
-                del self.kept[idle]
-            kept = self.kept[who] = Kept()
-        return kept
+    def _cache_of(self, who: int) -> AnswerCache:
+        caches = self.answer_caches
+        cache = caches.get(who)
+        if cache is None:
+            if len(caches) >= self.host.policy.links_max:
+                unlinked = (one for one in caches if self.neighbours.link_to(one) is None)
+                del caches[next(unlinked, next(iter(caches)))]
+            cache = caches[who] = AnswerCache()
+        return cache
 
-    def _trim(self, kept: Kept, below: int) -> None:
-        since_ms = self.host.now.ms - self.host.policy.answers_kept_ms
-        while kept.answers:
-            number, (at_ms, _) = next(iter(kept.answers.items()))
+    def _trim(self, cache: AnswerCache, below: int) -> None:
+        since_ms = self.host.now.ms - self.host.policy.answer_cache_ms
+        while cache.answers:
+            number, (at_ms, _) = next(iter(cache.answers.items()))
             if number >= below and at_ms > since_ms:
                 break
-            kept.drop()
-        kept.forgotten = max(kept.forgotten, below - 1)
+            cache.drop()
+        cache.forgotten = max(cache.forgotten, below - 1)
 
 
 def _keys_of(message: Forward) -> list[bytes]:

@@ -210,7 +210,7 @@ class Greeting:
         peer.link = link
         peer.heard_ms = self.host.now.ms
         if not peer.greeted_wall_ms:
-            peer.greeted_wall_ms, peer.ahead_ms = (
+            peer.greeted_wall_ms, peer.clock_lead_ms = (
                 self.host.now.wall_ms,
                 max(message.clock_ms - self.host.now.wall_ms, 0),
             )

@@ -17,7 +17,7 @@ from respram.gossip.exchange import Exchange
 from respram.gossip.expulsions import Expulsions
 from respram.gossip.forwarding import Forwarding
 from respram.gossip.greeting import Greeting
-from respram.gossip.links import Link, acknowledge, arrives, kept
+from respram.gossip.links import Link, acknowledge, arrives, handled
 from respram.gossip.majority import Majority
 from respram.gossip.neighbours import Neighbours
 from respram.gossip.other_ids import OtherIds
@@ -129,7 +129,7 @@ class Inbox:
         self.acknowledged(link, message.ack, b"")
         if arrives(link, message, self.host.policy):
             if isinstance(message, wire.Filter):  # a filter holds no records for the engine to store
-                kept(link, message.seq, True)
+                handled(link, message.seq, True)
             hearer.hear(link, message)
         self.delivery.arm_ack(link)
 

@@ -73,7 +73,7 @@ class Peer:
     heard_ms: int = 0
     said: Said | None = None  # the settings that it announced last
     greeted_wall_ms: int = 0  # Unix time of its first HELLO: since then it pushes to this node
-    ahead_ms: int = 0  # by how much its clock was ahead at that time
+    clock_lead_ms: int = 0  # by how much its clock was ahead of this one then
     # -- quorum: own batches it is known to hold
     joined_at: int = 0  # the last batch before pushes began
     held_through: int = 0  # an equal digest covered all batches up to this one
@@ -120,7 +120,7 @@ class Link:
     feeding: bool = False  # a job is making its chunks
     # -- receiving
     received: int = 0  # all frames up to this number were received and handled
-    ahead: set[int] = field(default_factory=set)
+    out_of_order: set[int] = field(default_factory=set)
     pending: set[int] = field(default_factory=set)  # numbers of frames in the engine whose outcome is not known yet
     repairs: set[int] = field(default_factory=set)  # those of them that come from comparison
     acked: int = 0
@@ -260,8 +260,8 @@ def unsent_pushes(link: Link) -> list[Batch]:
 def arrives(link: Link, message: Sequenced, policy: Policy) -> bool:
     """Whether a sequenced frame is seen for the first time. A frame far beyond a gap is left to be sent again."""
     seq = message.seq
-    known = seq <= link.received or seq in link.ahead or seq in link.pending
-    if known or len(link.ahead) + len(link.pending) >= policy.ahead_frames_max:
+    known = seq <= link.received or seq in link.out_of_order or seq in link.pending
+    if known or len(link.out_of_order) + len(link.pending) >= policy.out_of_order_frames_max:
         link.nudged = link.nudged or known  # our ACK was lost or late
         return False
     link.pending.add(seq)
@@ -269,13 +269,13 @@ def arrives(link: Link, message: Sequenced, policy: Policy) -> bool:
     return True
 
 
-def kept(link: Link, seq: int, in_full: bool) -> None:
+def handled(link: Link, seq: int, in_full: bool) -> None:
     """The frame has been handled; from now on it may be acknowledged."""
     link.pending.discard(seq)
-    link.ahead.add(seq)
-    while link.received + 1 in link.ahead:
+    link.out_of_order.add(seq)
+    while link.received + 1 in link.out_of_order:
         link.received += 1
-        link.ahead.remove(link.received)
+        link.out_of_order.remove(link.received)
     if not in_full:
         link.refused.append(seq)
 

@@ -126,10 +126,10 @@ class Majority:
     def _go(self, who: int, number: int, db: int, keys: bytes, then: Then, low: int, may: bool) -> None:
         old = self._restamped(db, keys) if may else b""
 
-        def taken(kept: bool) -> None:
-            if kept:
+        def taken(stored: bool) -> None:
+            if stored:
                 self.tickets[who, number] = Ticket(db, keys, low)
-            then(kept)
+            then(stored)
 
         if old:
             self.take(0, old, taken)
@@ -204,8 +204,8 @@ class Majority:
             self.prolonging -= keys
             self._tell(given, found, then)
 
-        def taken_back(kept: bool) -> None:
-            if kept:
+        def taken_back(stored: bool) -> None:
+            if stored:
                 self._ask_accept(ticket, packed_all(old), remembered)
             else:
                 end(False, [])
@@ -222,10 +222,10 @@ class Majority:
             ]  # where somebody has written blindly meanwhile, that is the newest
             self.take(0, packed_all(new), made)
 
-        def made(kept: bool) -> None:
+        def made(stored: bool) -> None:
             wall_ms = self.host.now.wall_ms
             found = [self.host.store.fetch(ticket.db, key, wall_ms) for key in unpack_keys(ticket.keys)]
-            if kept:
+            if stored:
                 self._ask_accept(ticket, b"".join(found), lambda given: end(given, found))
             else:
                 end(False, [])
@@ -330,9 +330,9 @@ class Majority:
             round.bound = max(round.bound, message.bound if self.is_plausible(message.bound) else 0)
             self._look(round)
 
-    def _prepared_by(self, round: Round, who: int, kept: bool) -> None:
-        """What it holds is known here; where it could not be kept, nothing can be decided by it."""
-        if kept and round.ballot.number in self.rounds:
+    def _prepared_by(self, round: Round, who: int, stored: bool) -> None:
+        """What it holds is known here; where it could not be stored, it decides nothing."""
+        if stored and round.ballot.number in self.rounds:
             self._give(round, who)
 
     def _give(self, round: Round, who: int) -> None:
@@ -374,10 +374,10 @@ class Majority:
             pieces = self.host.store.fetch_all(message.db, message.keys, self.host.now.wall_ms).pieces
             self.host.send(link.id, Vote(message.number, GIVEN, 0, b"".join(pieces)))
         else:
-            self.take(link.id, message.records, partial(self._kept, link.id, message.number))
+            self.take(link.id, message.records, partial(self._vote, link.id, message.number))
 
-    def _kept(self, link: int, number: int, kept: bool) -> None:
-        self.host.send(link, Vote(number, GIVEN if kept else SILENT, 0, b""))
+    def _vote(self, link: int, number: int, stored: bool) -> None:
+        self.host.send(link, Vote(number, GIVEN if stored else SILENT, 0, b""))
 
     # -- records --------------------------------------------------------------------------------------
     def take(self, link: int, records: bytes, then: Callable[[bool], None]) -> None:
@@ -385,7 +385,7 @@ class Majority:
         self.takes[self.number] = then
         self.host.emit(Take(link, self.number, records))
 
-    def taken(self, token: int, kept: bool) -> None:
+    def taken(self, token: int, stored: bool) -> None:
         then = self.takes.pop(token, None)
         if then is not None:
-            then(kept)
+            then(stored)

@@ -5,9 +5,9 @@ readiness, and to deny a rumor that it is suspected or dead. Of two entries the 
 status. A node's number is fresh at every boot, so what comes back under an address is a new member.
 
 A liar that could raise an incarnation at will could use the numbers up: then nothing that the member says would outrank
-the lie. So hearsay may exceed the known incarnation by AHEAD_MAX, and by one more for each second since; a higher one
-is ignored and counted. At that pace the numbers last for 68 years. What a member says of itself, on its own link,
-overrides hearsay that is implausibly far ahead.
+the lie. So hearsay may exceed the known incarnation by INCARNATION_LEAD_MAX, and by one more for each second since; a
+higher one is ignored and counted. At that pace the numbers last for 68 years. What a member says of itself, on its own
+link, overrides hearsay that is implausibly far ahead.
 
 Packed: u64 number | u32 incarnation | u8 status (bits 0-1), READY (bit 2), CLIENTS (bit 3), weight - 1 (bits 4-6),
 VOTELESS (bit 7) | u8 role | u64 parent | u8 bytes of enclave | u8 bytes of address | enclave | address; with CLIENTS,
@@ -28,7 +28,7 @@ LEAF, BRANCH, TRUNK, ROOT = range(4)
 ROLES = ("leaf", "branch", "trunk", "root")
 
 INCARNATION_MAX = (1 << 31) - 1  # half of the range, which no honest node reaches
-AHEAD_MAX = 1_024  # changes of one member that this node may have missed; one more for each second
+INCARNATION_LEAD_MAX = 1_024  # changes of one member that this node may have missed; one more for each second
 
 STRANGERS_MAX = 1_024  # proven members without an entry: the proof arrived before the entry
 
@@ -165,7 +165,7 @@ class AddressBook:
                 self.denied_ms = now_ms
             return None
         old = self.members.get(member.number)
-        was_deceived = own_word and old is not None and old.incarnation > member.incarnation + AHEAD_MAX
+        was_deceived = own_word and old is not None and old.incarnation > member.incarnation + INCARNATION_LEAD_MAX
         if old is not None and not was_deceived and not outranks(member, old):
             return None
         if own_word:
@@ -222,7 +222,7 @@ class AddressBook:
         if member.number == self.me.number:
             self._known.setdefault(member.number, (self.me.incarnation, now_ms))
         believed, since_ms = self._known.get(member.number, (member.incarnation, now_ms))
-        if member.incarnation <= believed + AHEAD_MAX + (now_ms - since_ms) // 1000:
+        if member.incarnation <= believed + INCARNATION_LEAD_MAX + (now_ms - since_ms) // 1000:
             return True
         self.implausible += 1
         return False

@@ -51,7 +51,7 @@ class Policy:
     resends_max: int = 6  # attempts without progress; then the link closes and the peer lags
     resend_bytes: int = 64 * KIB  # sent again per attempt, so that a stalled peer is not flooded
     resend_frames: int = 16
-    ahead_frames_max: int = 4_096  # frames received after a gap that are remembered
+    out_of_order_frames_max: int = 4_096  # frames received after a gap that are remembered
     redial_ms: int = 200  # after a link was lost; doubles
     redial_ms_max: int = 5_000
     links_max: int = 128  # greeted links of one node; another one is refused
@@ -62,8 +62,8 @@ class Policy:
     announce_ms: int = 10  # announcements to one peer wait this long for others
     want_ms: int = 60  # an announced batch is requested if it does not arrive within this
     wants_max: int = 3  # announcers that are asked for one batch
-    batches_kept_bytes_max: int = 4 * MIB  # batches stored for requests
-    batches_kept_ms: int = 10_000
+    batch_cache_bytes_max: int = 4 * MIB  # batches stored for requests
+    batch_cache_ms: int = 10_000
     batch_gaps_max: int = 1_024  # numbers remembered above an origin's watermark
     origins_max: int = 20_000
     numbers_remembered_max: int = 4_096  # own batches whose targets WAIT may ask for
@@ -132,11 +132,11 @@ class Policy:
     forward_stray_ms: int = 2_000  # for this long a key that another home decided about is sent along
     forward_strays_max: int = 4_096
     # of records that a forward brings along, because its home may not have them yet
-    forward_ahead_bytes_max: int = 1 << 20
+    forward_records_bytes_max: int = 1 << 20
     answer_part_bytes: int = 1 * MIB  # of replies and records in one ANSWER; longer answers are sent in parts
-    answers_kept_ms: int = 60_000  # for forwards that are sent again
-    answers_kept_max: int = 8_192  # of one node
-    answers_kept_bytes_max: int = 1 * MIB  # of one node
+    answer_cache_ms: int = 60_000  # for forwards that are sent again
+    answer_cache_max: int = 8_192  # of one node
+    answer_cache_bytes_max: int = 1 * MIB  # of one node
 
     # -- decisions of a majority --
     enclave_size: int = 0  # number of voting members, present or not; 0: homes decide by themselves
@@ -166,7 +166,7 @@ class Policy:
     doubt_max: int = 8  # patience is multiplied by up to 1 + this while this node itself is slow
     late_ms: int = 300  # a timer that is this late shows that this node was slow
     news_per_message: int = 16
-    dead_kept_ms: int = 3_600_000  # dead members are remembered, and dialled now and then
+    dead_remembered_ms: int = 3_600_000  # dead members are remembered, and dialled now and then
     members_max: int = 20_000
     partner_ms: int = 1_000  # interval of the checks which links are needed
     rotate_ms: int = 10_000  # interval at which a random link is replaced

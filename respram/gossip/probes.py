@@ -314,7 +314,7 @@ class Probes:
         elif self.host.state == ISOLATED and not low:
             self.host.state = READY
             self.host.report("reconnected", f"answering={heard} expected={len(self.expected)}")
-        self.book.forget_ended(now_ms - policy.dead_kept_ms)
+        self.book.forget_ended(now_ms - policy.dead_remembered_ms)
 
     def _is_cut_off(self) -> bool:
         """Members of the enclave are thought dead, and there is no link to anybody. They may as well be alive, and it

@@ -16,7 +16,7 @@ from struct import Struct
 from respram.errors import PeerError
 from respram.gossip.delivery import Delivery
 from respram.gossip.effects import Deliver, Host, Merge
-from respram.gossip.links import FRAME_BYTES, Batch, Link, Peer, enqueue, kept
+from respram.gossip.links import FRAME_BYTES, Batch, Link, Peer, enqueue, handled
 from respram.gossip.members import AddressBook
 from respram.gossip.neighbours import Neighbours
 from respram.gossip.quorum import Quorum
@@ -77,8 +77,8 @@ class Rumors:
     quorum: Quorum
     number: int = 0  # of the last own batch
     seen: dict[int, Seen] = field(default_factory=dict)
-    kept: "OrderedDict[Name, tuple[int, Batch]]" = field(default_factory=OrderedDict)
-    kept_bytes: int = 0
+    cached: "OrderedDict[Name, tuple[int, Batch]]" = field(default_factory=OrderedDict)
+    cached_bytes: int = 0
     announcing: dict[int, list[Name]] = field(default_factory=dict)  # by peer
     wanted: dict[Name, Wanted] = field(default_factory=dict)
     early: list[Batch] = field(default_factory=list)  # own batches of a joining node that has met no peer yet
@@ -146,7 +146,7 @@ class Rumors:
         """A PUSH seen for the first time on its link."""
         assert link.peer is not None
         if message.origin == self.book.me.number:
-            kept(link, message.seq, True)
+            handled(link, message.seq, True)
             return
         is_first = not message.number or self.see((message.origin, message.number))
         is_publication = message.kind == PUBLICATION_KIND
@@ -156,7 +156,7 @@ class Rumors:
         if not is_publication and (is_first or not message.spread):
             self.host.emit(Merge(link.id, message.seq, message.payload))
         else:
-            kept(link, message.seq, True)
+            handled(link, message.seq, True)
         if message.spread and message.number:
             if is_first:
                 self.firsts += 1
@@ -212,14 +212,14 @@ class Rumors:
     def keep(self, batch: Batch) -> None:
         """For those who hear of the batch by announcement and ask."""
         policy = self.host.policy
-        self.kept[batch.origin, batch.number] = (self.host.now.ms, batch)
-        self.kept_bytes += len(batch.payload)
-        while self.kept:
-            at_ms, oldest = next(iter(self.kept.values()))
-            if self.kept_bytes <= policy.batches_kept_bytes_max and self.host.now.ms - at_ms <= policy.batches_kept_ms:
+        self.cached[batch.origin, batch.number] = (self.host.now.ms, batch)
+        self.cached_bytes += len(batch.payload)
+        while self.cached:
+            at_ms, oldest = next(iter(self.cached.values()))
+            if self.cached_bytes <= policy.batch_cache_bytes_max and self.host.now.ms - at_ms <= policy.batch_cache_ms:
                 break
-            self.kept.popitem(last=False)
-            self.kept_bytes -= len(oldest.payload)
+            self.cached.popitem(last=False)
+            self.cached_bytes -= len(oldest.payload)
 
     # -- announcements --------------------------------------------------------------------------------
     def announce(self) -> None:
@@ -266,5 +266,5 @@ class Rumors:
     def asked(self, link: Link, message: Want) -> None:
         assert link.peer is not None
         for name in unpack_names(message.batches):
-            if name in self.kept:
-                self.push(link.peer, self.kept[name][1])
+            if name in self.cached:
+                self.push(link.peer, self.cached[name][1])

@@ -10,7 +10,7 @@ from respram.engine.pure import digest, family, keyspace, merge
 from respram.gossip.bootstrap import Bootstrap
 from respram.gossip.doubts import Doubts
 from respram.gossip.exchange import Exchange
-from respram.gossip.forwarding import Forwarding, Kept
+from respram.gossip.forwarding import AnswerCache, Forwarding
 from respram.gossip.homes import Homes
 from respram.gossip.majority import Majority
 from respram.gossip.promises import Promises, Reign
@@ -66,7 +66,7 @@ def mutated(name: str) -> Iterator[None]:
     elif name == "everybody-home":
         holders, attribute, wrong = (Homes,), "home_of", lambda homes, slot: homes.book.me.number
     elif name == "runs-again":
-        holders, attribute, wrong = (Forwarding,), "_kept", lambda *args: Kept()
+        holders, attribute, wrong = (Forwarding,), "_cache_of", lambda *args: AnswerCache()
     elif name == "unmerged":
         answered = Forwarding.answered
         holders, attribute = (Forwarding,), "answered"
@@ -123,7 +123,7 @@ def _stores_only(right: Any) -> Any:
 def _accepts_below(right: Any) -> Any:
     def wrong(one: Any, link: Any, message: Any) -> None:
         if message.kind == ACCEPT:
-            one.take(link.id, message.records, lambda kept: one._kept(link.id, message.number, kept))
+            one.take(link.id, message.records, lambda stored: one._vote(link.id, message.number, stored))
         else:
             right(one, link, message)
 

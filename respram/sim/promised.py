@@ -233,7 +233,7 @@ def _suffrage(state: State, number: int) -> list[tuple[str, State]]:
             promises = _promises(state, other)
             bound = promises.bar()
             barred = (*member.barred[:other], bound, *member.barred[other + 1 :])
-            then = _with(_kept(state, other, promises), number, member._replace(barred=barred))
+            then = _with(_with_promises(state, other, promises), number, member._replace(barred=barred))
             found.append((f"{other} bars for {number}", then))
         if sum(bound >= 0 for bound in member.barred) >= MEMBERS - MAJORITY + 1 and member.barred[other] >= 0:
             end = max(member.barred)
@@ -261,7 +261,7 @@ def _promises(state: State, number: int) -> Promises:
     return promises
 
 
-def _kept(state: State, number: int, promises: Promises) -> State:
+def _with_promises(state: State, number: int, promises: Promises) -> State:
     held, reign = promises.by_slot.get(SLOT), -1
     if held is not None:
         named = (_name(state, one) == (held.owner, held.low) for one in range(len(state.rulers)))
@@ -274,7 +274,7 @@ def _promise(state: State, number: int, reign: int, high: int) -> State | None:
     """The member's state after a promise; None: it refuses."""
     promises = _promises(state, number)
     owner, low = _name(state, reign)
-    return None if promises.give(owner, low, high, [SLOT]) else _kept(state, number, promises)
+    return None if promises.give(owner, low, high, [SLOT]) else _with_promises(state, number, promises)
 
 
 def _give(state: State, reign: int, number: int) -> State:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from functools import partial
 
 from respram.gossip.agreement import pack_said
-from respram.gossip.members import AHEAD_MAX, Member, pack_member, unpack_members
+from respram.gossip.members import INCARNATION_LEAD_MAX, Member, pack_member, unpack_members
 from respram.gossip.policy import Said, Terms
 from respram.server.secret import Trust, trust_by_secret
 from respram.wire.codec import encode
@@ -40,7 +40,7 @@ def say(peer_port: int, trust: Trust, about: int) -> int:
             heard += piece
         assert b"REFUSE" not in heard, heard
         for number in range(1, ROUNDS + 1):
-            entry = Member(about, b"default", ELSEWHERE, incarnation=1 + number * (AHEAD_MAX - 1) // ROUNDS)
+            entry = Member(about, b"default", ELSEWHERE, incarnation=1 + number * (INCARNATION_LEAD_MAX - 1) // ROUNDS)
             entries = pack_member(entry) + pack_member(replace(entry, status=number % 4))
             assert list(unpack_members(entries))
             link.sendall(encode(Members(0, entries)) + encode(Ping(number, now_ms(), pack_member(entry))))

@@ -293,7 +293,7 @@ def test_of_several_keys_what_other_homes_decided_travels_along() -> None:
 
 def test_what_a_forward_brings_along_is_bounded() -> None:
     bench = pair(OTHER, THIRD)
-    bench.core.policy = replace(bench.core.policy, forward_ahead_bytes_max=200, forward_strays_max=1)
+    bench.core.policy = replace(bench.core.policy, forward_records_bytes_max=200, forward_strays_max=1)
     away = [key_of(bench, THIRD, skip) for skip in range(3)]
     for key in away:
         bench.write(key, b"x" * 80)
@@ -384,12 +384,12 @@ def test_what_is_over_is_not_kept_and_what_is_kept_is_bounded() -> None:
         bench.say(1, forward(number, key))
         serve(bench, number)
     bench.say(1, forward(11, key, below=9))
-    kept = bench.core.forwarding.kept[OTHER]
-    assert list(kept.answers) == [9, 10]
+    cache = bench.core.forwarding.answer_caches[OTHER]
+    assert list(cache.answers) == [9, 10]
     bench.say(1, forward(3, key, again=1))
     assert bench.sent(Answer)[-1] == Answer(3, FORGOTTEN, 0, b"", b"")
-    serve(bench, 11, b"x" * (policy.answers_kept_bytes_max + 1))
-    assert not kept.answers and kept.bytes == 0 and kept.forgotten == 11
+    serve(bench, 11, b"x" * (policy.answer_cache_bytes_max + 1))
+    assert not cache.answers and cache.bytes == 0 and cache.forgotten == 11
     bench.say(1, forward(11, key, again=1))
     assert bench.sent(Answer)[-1].outcome == FORGOTTEN and len(serves(bench)) == 11
 

@@ -12,7 +12,7 @@ from respram.gossip.links import (
     arrives,
     compact,
     enqueue,
-    kept,
+    handled,
     pump,
     resend,
     unsent_pushes,
@@ -143,24 +143,24 @@ def test_a_frame_seen_twice_or_early_is_taken_once() -> None:
         push = Push(seq, 0, 9, seq, 0, 0, b"")
         if arrives(link, push, POLICY):
             taken.append(seq)
-            kept(link, seq, True)
+            handled(link, seq, True)
     assert taken == [1, 3, 2, 4]
-    assert link.received == 4 and not link.ahead
+    assert link.received == 4 and not link.out_of_order
 
 
 def test_a_gap_holds_the_acknowledgement_and_what_is_beyond_is_bounded() -> None:
     link, _ = stand()
     for seq in range(2, 6000):
         if arrives(link, Push(seq, 0, 9, seq, 0, 0, b""), POLICY):
-            kept(link, seq, True)
-    assert link.received == 0 and len(link.ahead) == POLICY.ahead_frames_max
+            handled(link, seq, True)
+    assert link.received == 0 and len(link.out_of_order) == POLICY.out_of_order_frames_max
 
 
 def test_what_was_not_kept_is_said_before_it_is_acknowledged() -> None:
     link, peer = stand()
     for seq in (1, 2):
         arrives(link, Push(seq, 0, 9, seq, 0, 0, b""), POLICY)
-        kept(link, seq, seq != 2)
+        handled(link, seq, seq != 2)
     enqueue(peer, batch(1, record(b"k")), POLICY, 0, 1)
     out: list[Effect] = []
     pump(link, POLICY, 0, out.append)

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from respram.errors import PeerError
 from respram.gossip.members import (
-    AHEAD_MAX,
     ALIVE,
     DEAD,
     EVERY_BUCKET,
+    INCARNATION_LEAD_MAX,
     INCARNATION_MAX,
     LEFT,
     STRANGERS_MAX,
@@ -160,7 +160,7 @@ def test_hearsay_cannot_use_up_the_incarnations_of_a_member() -> None:
     victim, witness = book(), book()
     witness.learn(member(7), 0)
     for now_ms in range(0, 100_000, 10):
-        for ahead in (INCARNATION_MAX, AHEAD_MAX, 1):
+        for ahead in (INCARNATION_MAX, INCARNATION_LEAD_MAX, 1):
             victim.learn(
                 replace(victim.me, incarnation=min(victim.me.incarnation + ahead, INCARNATION_MAX), status=DEAD), now_ms
             )
@@ -168,8 +168,9 @@ def test_hearsay_cannot_use_up_the_incarnations_of_a_member() -> None:
             witness.learn(
                 replace(known, incarnation=min(known.incarnation + ahead, INCARNATION_MAX), status=SUSPECT), now_ms
             )
-    assert victim.me.incarnation <= 1 + AHEAD_MAX + 101 and victim.me.status == ALIVE and victim.implausible > 1000
-    assert witness.members[7].incarnation <= 1 + AHEAD_MAX + 100 and witness.implausible > 1000
+    assert victim.me.incarnation <= 1 + INCARNATION_LEAD_MAX + 101
+    assert victim.me.status == ALIVE and victim.implausible > 1000
+    assert witness.members[7].incarnation <= 1 + INCARNATION_LEAD_MAX + 100 and witness.implausible > 1000
 
 
 def test_what_a_member_says_itself_holds_against_hearsay_that_is_implausible() -> None:

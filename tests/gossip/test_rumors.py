@@ -114,8 +114,8 @@ def test_whoever_asks_gets_what_is_kept_and_what_is_kept_is_bounded() -> None:
         bench.say(3, Push(number, 0, 0x999, number, 1, 0, bytes(60_000)))
         for link in bench.core.neighbours.greeted():
             acknowledge(link, 1 << 60)
-    assert bench.core.rumors.kept_bytes <= bench.core.policy.batches_kept_bytes_max
-    assert 50 < len(bench.core.rumors.kept) < 75
+    assert bench.core.rumors.cached_bytes <= bench.core.policy.batch_cache_bytes_max
+    assert 50 < len(bench.core.rumors.cached) < 75
 
 
 def test_a_publication_reaches_subscribers_once_and_behind_the_writes() -> None:
