@@ -44,7 +44,7 @@ static int check_stub(void *context, uint32_t number) {
     const Stub *stub = stub_at(&engine->stubs, number);
     const Granule *granule = digest_granule(&engine->digests, stub_shadow_ms(stub) >> GRANULE_SHIFT);
     if (stubs_find(&engine->stubs, &stub->name) != number || !granule || !granule->stubs
-        || (engine->digests.kept && dump_find(engine, &stub->name)))
+        || (engine->digests.enabled && dump_find(engine, &stub->name)))
         abort();
     counted->records++;
     return 0;
@@ -273,14 +273,14 @@ static void store_many(Engine *engine, int db, const uint8_t *bytes, size_t len,
 /* EXEC: what is kept runs, and what is handed back is answered. */
 static void run_queued(Engine *engine, Session *session, size_t reply_bytes_max, int64_t now_ms) {
     Command handed;
-    for (uint64_t turns = 0; !kept_run(engine, session, now_ms, reply_bytes_max, &handed); turns++) {
+    for (uint64_t turns = 0; !multi_run(engine, session, now_ms, reply_bytes_max, &handed); turns++) {
         const Arg *last = &handed.args[handed.argc - 1];
-        if (turns > session->kept_count
-            || handed.text + last->offset + last->len > session->kept.bytes + session->kept.len
+        if (turns > session->queued_count
+            || handed.text + last->offset + last->len > session->queued.bytes + session->queued.len
             || !buffer_append(&engine->reply, (const uint8_t *)"+late\r\n", 7))
             abort();
     }
-    kept_drop(session);
+    multi_drop(session);
 }
 
 /* What commands do behind `dispatch`, in small. Any but those of MULTI take out what is kept. */
@@ -294,18 +294,18 @@ static void answer(Engine *engine, Session *session, uint8_t *data, size_t len, 
         bool found;
         if (first == 'E')
             run_queued(engine, session, name.len * 60, now_ms);
-        if (session->keeping && first != 'M') {
-            Command kept;
-            while (kept_next(session, &kept))
-                if (kept.argc == 0 || !hot_name(command_arg(&kept, 0)))
+        if (session->queue_keys_max && first != 'M') {
+            Command queued;
+            while (multi_next(session, &queued))
+                if (queued.argc == 0 || !hot_name(command_arg(&queued, 0)))
                     abort();
-            kept_drop(session);
-            session->keeping = 0;
+            multi_drop(session);
+            session->queue_keys_max = 0;
             session->hot = true;
         }
         switch (first) {
         case 'M':
-            session->keeping = command->argc * 9;
+            session->queue_keys_max = command->argc * 9;
             session->hot = false;
             break;
         case 'W':
@@ -363,7 +363,7 @@ static void step(Engine *engine, Session *session, uint8_t kind, uint8_t *bytes,
         serve(engine, session, bytes, 0, *now_ms);
         break;
     case 10:
-        if (engine->digests.kept)
+        if (engine->digests.enabled)
             compare(engine, bytes, len, *now_ms);
         break;
     case 11: keyspace_restamp(engine, *now_ms); break;
@@ -412,7 +412,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
             serve(engine, &session, NULL, 0, now_ms);
         buffer_clear(&engine->notes, 1024);
         check(engine, now_ms);
-        if (engine->digests.kept)
+        if (engine->digests.enabled)
             check_digests(engine, now_ms);
         data += 2 + len;
         size -= 2 + len;

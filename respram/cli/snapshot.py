@@ -49,7 +49,7 @@ def run(
     say(
         f"{folder}: {done.segments} segments; {done.removed} expired and removed, {done.rewritten} rewritten without "
         f"{done.values} values, "
-        f"{done.keys} keys destroyed, {done.kept} left"
+        f"{done.keys} keys destroyed, {done.left} left"
     )
     if done.next_ms:
         say(

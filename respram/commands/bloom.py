@@ -15,7 +15,7 @@ from respram.commands.node import Conn
 from respram.commands.reply import OK, Bool, Error, Reply, Simple
 from respram.commands.sorted_sets import of_its_type
 from respram.commands.texts import WRONG_TYPE, invalid_expire, wrong_arity
-from respram.commands.windows import Counts, Facts, Lane, Link
+from respram.commands.windows import ChainLink, Counts, Facts, Lane
 from respram.engine.api import Entry
 from respram.errors import ClientError
 from respram.integers import parse_double, parse_int
@@ -48,10 +48,10 @@ class Filter:
     lanes: dict[int, Lane]  # lanes of all nodes
     implicit: bool  # it has an implicit deadline, which slides
     deadline_ms: int
-    links: dict[int, Link] = field(default_factory=dict)
+    links: dict[int, ChainLink] = field(default_factory=dict)
     parts: dict[tuple[int, int, int], int] = field(default_factory=dict)  # bits of the parts read so far
 
-    def link(self, number: int) -> Link:
+    def link(self, number: int) -> ChainLink:
         if number not in self.links:
             self.links[number] = self.facts.link(number)
         return self.links[number]

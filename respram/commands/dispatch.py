@@ -77,10 +77,10 @@ def dispatch(session: Session, argv: list[bytes], now_ms: int) -> bytes | None:
         spend_caching(conn, argv)
     if conn.silent or conn.skip:
         encoded = _muffle(conn, encoded)
-    if conn.ahead or conn.behind:
-        encoded = b"".join((*conn.ahead, encoded, *conn.behind))
-        conn.ahead.clear()
-        conn.behind.clear()
+    if conn.pushes_before or conn.pushes_after:
+        encoded = b"".join((*conn.pushes_before, encoded, *conn.pushes_after))
+        conn.pushes_before.clear()
+        conn.pushes_after.clear()
     return encoded
 
 
@@ -191,7 +191,7 @@ def _enqueue(conn: Conn, command: Command, argv: list[bytes]) -> Reply:
     conn.queue.append((command, argv))
     conn.queue_bytes += size
     conn.queue_args += len(argv)
-    conn.session.keeping = 0
+    conn.session.queue_keys_max = 0
     return Simple(b"QUEUED")
 
 

@@ -172,8 +172,9 @@ class Conn:
     blocked_until_ms: int = 0  # BZPOPMIN and its relatives: the time limit of a blocked command; 0: it is not blocked
     blocked_on: list[Watched] = field(default_factory=list)
     unblocked: bytes = b""  # CLIENT UNBLOCK: `timeout` or `error`, for the blocked command
-    ahead: list[bytes] = field(default_factory=list)  # pushes to itself during its command (pub/sub) ...
-    behind: list[bytes] = field(default_factory=list)  # ... that go before the reply; those after it (invalidations)
+    # What its own command pushes to it: before the reply (pub/sub), and after it (invalidations).
+    pushes_before: list[bytes] = field(default_factory=list)
+    pushes_after: list[bytes] = field(default_factory=list)
 
     def push(self, data: bytes, after_reply: bool = False) -> None:
         """Sends bytes out of turn (pub/sub, invalidations). To the connection whose command is just
@@ -184,9 +185,9 @@ class Conn:
             else:
                 self.transport.deliver(data)
         elif after_reply:
-            self.behind.append(data)
+            self.pushes_after.append(data)
         else:
-            self.ahead.append(data)
+            self.pushes_before.append(data)
 
     def wake(self) -> None:
         """Ends a suspension before its time."""
@@ -257,14 +258,14 @@ class Conn:
         self.session.hot = fast and self.queue is None
         # Behind a command that is queued here all others are, for their order.
         keeps = self.node.limits.multi_keys_max if fast and not self.subscribed else 0
-        self.session.keeping = keeps if self.queue == [] else 0
-        self.session.keeps, self.session.exec_bytes_max = keeps, self.node.limits.output_buffer_bytes_max
+        self.session.queue_keys_max = keeps if self.queue == [] else 0
+        self.session.multi_keys_max, self.session.exec_bytes_max = keeps, self.node.limits.output_buffer_bytes_max
         self.session.watches = bool(self.watched)
 
     @property
     def queued(self) -> int:
         """Commands since MULTI, the session's and those here."""
-        return self.session.kept + len(self.queue or ())
+        return self.session.queued + len(self.queue or ())
 
     @property
     def held_bytes(self) -> int:
@@ -287,7 +288,7 @@ class Conn:
 
     @property
     def queued_bytes(self) -> int:
-        return self.session.kept_bytes + self.queue_bytes
+        return self.session.queued_bytes + self.queue_bytes
 
 
 def deliver(session: Session, frames: bytes) -> None:

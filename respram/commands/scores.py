@@ -31,7 +31,7 @@ def told(score: float) -> Double:
     return Double(digits_of(score))
 
 
-def kept(score: float) -> float:
+def stored_score(score: float) -> float:
     """The score as it is stored. A small sorted set of Redis stores whole numbers as integers, which have no -0."""
     return score + 0.0
 

@@ -13,7 +13,7 @@ from respram.commands.collections import drawn, parse_cursor
 from respram.commands.deadlines import deadline_for
 from respram.commands.node import Conn
 from respram.commands.reply import OverrunError, Reply
-from respram.commands.scores import kept, scanned, told
+from respram.commands.scores import scanned, stored_score, told
 from respram.commands.texts import NOT_A_FLOAT, NOT_AN_INTEGER, SYNTAX, WRONG_TYPE
 from respram.engine.api import Entry
 from respram.engine.ranking import Item
@@ -65,7 +65,7 @@ def put(conn: Conn, key: bytes, name: bytes, score: float) -> None:
     engine, db = conn.node.engine, conn.session.db
     member = engine.member(db, key, name, conn.now_ms)
     deadline_ms = member.deadline_ms if member is not None and member.own else None
-    engine.put_member(db, key, name, with_score(kept(score)), deadline_ms, conn.now_ms)
+    engine.put_member(db, key, name, with_score(stored_score(score)), deadline_ms, conn.now_ms)
 
 
 def let_go_of(conn: Conn, key: bytes, names: list[bytes], event: bytes) -> int:
@@ -149,7 +149,7 @@ def _add(conn: Conn, key: bytes, words: set[bytes], score_words: list[bytes], na
                 put(conn, key, name, after)
                 there = True
                 added += 1
-            elif kept(after) != before:
+            elif stored_score(after) != before:
                 put(conn, key, name, after)
                 updated += 1
     finally:

@@ -8,7 +8,7 @@ from respram.commands.deadlines import deadline_for
 from respram.commands.letting_go import let_go_or_refuse
 from respram.commands.node import Conn
 from respram.commands.reply import Reply
-from respram.commands.scores import kept
+from respram.commands.scores import stored_score
 from respram.engine.ranking import Item
 from respram.engine.scores import with_score
 from respram.record import ZSET
@@ -27,6 +27,6 @@ def store_items(conn: Conn, name: bytes, key: bytes, items: list[Item]) -> Reply
     deadline_ms, implicit = deadline_for(conn, None)
     engine.found(db, key, ZSET, deadline_ms, implicit, now_ms)
     for score, member in items:
-        engine.put_member(db, key, member, with_score(kept(score)), None, now_ms)
+        engine.put_member(db, key, member, with_score(stored_score(score)), None, now_ms)
     engine.tell(name, db, key)
     return len(items)

@@ -80,14 +80,14 @@ def exec_command(conn: Conn, argv: list[bytes]) -> Reply:
     engine = conn.node.engine
     if conn.session.midway:
         return _exec_queued(conn)
-    if conn.session.kept and (
-        conn.session.keeping == 0 or not (engine.hot_reads and engine.hot_writes) or engine.full()
+    if conn.session.queued and (
+        conn.session.queue_keys_max == 0 or not (engine.hot_reads and engine.hot_writes) or engine.full()
     ):
         take_over(conn)  # something has changed since they were queued: only dispatch can check them now
     elsewhere = conn.node.homes is not None or conn.node.decide == MAJORITY
-    if elsewhere and conn.session.kept and (conn.watched or engine.kept_home(conn.session)):
+    if elsewhere and conn.session.queued and (conn.watched or engine.queued_home(conn.session)):
         take_over(conn)  # another node may decide about it
-    if conn.session.kept:
+    if conn.session.queued:
         return _exec_queued(conn)
     # No other node can tell: its home finds it missing, though it appeared and ended.
     if conn.session.has_come:
@@ -142,8 +142,8 @@ def _exec_queued(conn: Conn) -> Reply:
     conn.executing = True
     try:
         if not session.midway:  # otherwise the engine has begun it
-            engine.allow(session.kept_bytes + LOOK_BYTES * session.kept_work)
-            engine.say(b"*%d\r\n" % session.kept)
+            engine.allow(session.queued_bytes + LOOK_BYTES * session.queued_work)
+            engine.say(b"*%d\r\n" % session.queued)
         session.midway = False
         while (argv := engine.run_queued(session, conn.now_ms, conn.node.limits.output_buffer_bytes_max)) is not None:
             engine.say(_encoded(conn, _hot(argv), argv, room(conn)))

@@ -37,7 +37,7 @@ ERROR_LEAST = 1e-7
 TIGHTENING = 0.5
 GENERATIONS_MAX = 16  # each generation is asked about each item
 SPAN_MS_LEAST = 100
-KEPT_MAX = 256  # cached shapes of links
+CACHED_MAX = 256  # cached shapes of links
 SALT = 0x72657370  # of the positions: an arbitrary number, the same on every node
 
 PART_HEAD = Struct("<dQQQQ")  # error rate, slices, bits per slice, capacity, count: the layout of pybloom-live
@@ -50,7 +50,7 @@ COUNTS = Struct("<QBIII")  # generation, link, items added, items new to the fil
 FACTS_SCORE, LANE_SCORE = -1.0, 0.0  # scores of these two; a part's score is the number of its generation
 
 
-class Link(NamedTuple):
+class ChainLink(NamedTuple):
     parts: int
     items: int  # capacity of the link
     room: int  # items that a part has room for
@@ -94,7 +94,7 @@ class Facts:
         newest = self.generation(now_ms)
         return range(max(0, newest - self.generations + 1), newest + 1)
 
-    def link(self, number: int) -> Link:
+    def link(self, number: int) -> ChainLink:
         return _link(self, number)
 
     @property
@@ -102,18 +102,18 @@ class Facts:
         return LINKS_MAX if self.expansion else 1
 
 
-@lru_cache(maxsize=KEPT_MAX)
-def _link(facts: Facts, number: int) -> Link:
+@lru_cache(maxsize=CACHED_MAX)
+def _link(facts: Facts, number: int) -> ChainLink:
     """The error rates of all links and all generations together are at most the filter's."""
     items = min(facts.capacity * max(facts.expansion, 1) ** number, CAPACITY_MAX)
     error = facts.error / facts.generations * (TIGHTENING ** (number + 1) if facts.expansion else 1.0)
     parts = 1 if items <= PART_ITEMS else ceil(items / PART_ITEMS)
     room = items if parts == 1 else PART_ITEMS + PART_ROOM
     slices = ceil(log(1.0 / error, 2))
-    return Link(parts, items, room, error, slices, ceil(room * -log(error) / (slices * log(2) ** 2)))
+    return ChainLink(parts, items, room, error, slices, ceil(room * -log(error) / (slices * log(2) ** 2)))
 
 
-@lru_cache(maxsize=KEPT_MAX)
+@lru_cache(maxsize=CACHED_MAX)
 def _layout(facts: Facts) -> int:
     return mix(hash_of(FACTS.pack(facts.error, facts.capacity, facts.expansion, facts.generations, facts.span_ms)))
 
@@ -141,12 +141,12 @@ def hash_of(data: bytes) -> int:
     return total
 
 
-def part_of(item: int, link: Link) -> int:
+def part_of(item: int, link: ChainLink) -> int:
     """By other bits than the positions inside it."""
     return mix(item + 1 & (1 << 64) - 1) * link.parts >> 64
 
 
-def mask_of(item: int, link: Link) -> int:
+def mask_of(item: int, link: ChainLink) -> int:
     mask = 0
     for place in positions(item, SALT, link.slices, link.width):
         mask |= 1 << place
@@ -186,12 +186,12 @@ def lane_packed(lane: Lane) -> bytes:
     return with_score(LANE_SCORE, b"".join(COUNTS.pack(*place, *counts) for place, counts in sorted(lane.items())))
 
 
-def part_bits(value: bytes, link: Link) -> int:
+def part_bits(value: bytes, link: ChainLink) -> int:
     """As one integer; 0 where the value is no part of this link."""
     return int.from_bytes(value[BITS_AT:], "little") if len(value) == link.part_bytes else 0
 
 
-def part_packed(generation: int, link: Link, bits: int, count: int) -> bytes:
+def part_packed(generation: int, link: ChainLink, bits: int, count: int) -> bytes:
     head = PART_HEAD.pack(link.error, link.slices, link.width, link.room, min(count, link.room))
     return with_score(generation + 0.0, head + bits.to_bytes(link.part_bytes - BITS_AT, "little"))
 

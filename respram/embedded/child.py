@@ -73,7 +73,7 @@ def _hear(node: Node, ended: asyncio.Event) -> None:
     for one in line.splitlines():
         name, _, number = one.partition(b" ")
         if name == b"advance" and number.isdigit():
-            node.put_ahead(int(number))
+            node.advance(int(number))
             say({"advanced": int(number)})
 
 

@@ -47,9 +47,9 @@ class Node:
         sockets = self.app.meeting.listeners or self.app.meeting.awaiting
         return int(sockets[0].getsockname()[1]) if sockets else 0
 
-    def put_ahead(self, ms: int) -> None:
+    def advance(self, ms: int) -> None:
         """Advances the node's clock. Whatever is due by then is destroyed, and published, when this returns."""
-        clock.put_ahead(ms)
+        clock.advance(ms)
         while self.app.node.engine.expire(clock.now_ms(), EXPIRY_STEP) >= EXPIRY_STEP:
             pass
 
@@ -60,6 +60,6 @@ class Node:
         await self.app.drain()
         Node.running -= 1
         if not Node.running:
-            clock.put_ahead(-clock.ahead_ms())
+            clock.advance(-clock.advanced_ms())
         if self.app.ring is not None:
             self.app.ring.wipe()

@@ -192,7 +192,7 @@ class AsyncServer:
         elif self.engine != "pure":
             raise RuntimeError("time is virtual on the pure engine alone: AsyncServer(engine='pure')")
         else:
-            self._node.put_ahead(round(seconds * 1000))
+            self._node.advance(round(seconds * 1000))
 
 
 class Enclave:

@@ -44,7 +44,7 @@ HOT_BYTES_MAX = 1 << 20  # of all arguments of a hot command together
 HOT_REPLY_BYTES_MAX = 8 << 20
 # of a value that the engine reads or changes in part; a longer one is the business of `dispatch`
 DRAFT_BYTES_MAX = 16 << 20
-KEPT_BYTES_MAX = 32 << 20  # of the arguments that one session keeps in MULTI: as many as `dispatch` queues
+QUEUED_BYTES_MAX = 32 << 20  # of the arguments that one session queues in MULTI: as many as `dispatch` queues
 # What a turn may cost. Bytes of values are read and written at 0.5 to 2 ms a MiB, whoever asks.
 FEED_MOVED_BYTES_MAX = 2 << 20  # of values read and written by one call of `feed`, before other clients are served
 FEED_COMMAND_US = 4  # a command of `dispatch` that took longer counts for several commands of the turn
@@ -178,20 +178,21 @@ class Session(Protocol):
     def more(self) -> bool:
         """`feed` stopped at a budget: send the reply, then call it again without data."""
 
-    keeps: int  # value of `keeping` for a MULTI that the engine handles itself; 0: `dispatch` handles MULTI
+    # `queue_keys_max` for a MULTI that the engine handles itself; 0: `dispatch` handles MULTI
+    multi_keys_max: int
     exec_bytes_max: int  # of the replies of an EXEC that the engine runs itself
     # the engine has answered a MULTI, and `dispatch` does not know of it yet: it takes this back when it does
     begun: bool
     watches: bool  # `dispatch` holds keys under WATCH, so it runs EXEC
     # EXEC began in the engine: its head and some replies are said, and `dispatch` goes on with `run_queued`
     midway: bool
-    keeping: int  # in MULTI: hot commands are queued here until they name this many keys; 0: none is queued here
+    queue_keys_max: int  # in MULTI: hot commands are queued until they name this many keys; 0: none is queued here
     @property
     def buffered_bytes(self) -> int:
         """Input received and not yet executed."""
 
     @property
-    def kept(self) -> int:
+    def queued(self) -> int:
         """The number of commands that MULTI has queued in the session."""
 
     @property
@@ -204,12 +205,12 @@ class Session(Protocol):
         """The number of fast writes that named no TTL."""
 
     @property
-    def kept_work(self) -> int:
+    def queued_work(self) -> int:
         """An upper bound of the keys and members that the queued commands name."""
 
     @property
-    def kept_bytes(self) -> int:
-        """The bytes of all arguments of the queued commands; at most KEPT_BYTES_MAX."""
+    def queued_bytes(self) -> int:
+        """The bytes of all arguments of the queued commands; at most QUEUED_BYTES_MAX."""
 
     def take_queued(self) -> list[list[bytes]]:
         """Returns the queued commands, in order, and forgets them."""
@@ -316,7 +317,7 @@ class Engine(Replicating, Ranking, Protocol):
         """For `dispatch`: a reply that goes before the one it will return."""
 
     def run_queued(self, session: Session, now_ms: int, reply_bytes_max: int) -> list[bytes] | None:
-        """For `dispatch`: runs what the session has kept, in order, and says the replies. A command that is not hot
+        """For `dispatch`: runs what the session has queued, in order, and says the replies. A command that is not hot
         after all is handed back instead: say its reply and call again, until None. Where the replies of this feed
         become more than so many bytes all of them are dropped, all is run nevertheless, and `closing` is set."""
 
@@ -385,10 +386,8 @@ class Engine(Replicating, Ranking, Protocol):
         node decides about all.
         """
 
-    def kept_home(self, session: Session) -> int:
-        """Of what the session has kept: the table's number for the first command that looks before it writes; 0: there
-        is none.
-        """
+    def queued_home(self, session: Session) -> int:
+        """The table's number for the first queued command that looks before it writes; 0: there is none."""
 
     def take(self, session: Session) -> None:
         """For `dispatch`, which will answer None: the command under way is not to be dispatched again. Whoever took it

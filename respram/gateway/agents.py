@@ -99,14 +99,14 @@ class Keys(BaseModel):
     more: bool = Field(description="Whether there are keys behind the last one.")
 
 
-class Change(BaseModel):
+class KeyChange(BaseModel):
     event: str
     key: str
     remaining_ttl_seconds: int | None = None
 
 
 class Changes(BaseModel):
-    events: list[Change]
+    events: list[KeyChange]
     lost: int = Field(default=0, description="Events that came faster than they could be told.")
 
 
@@ -194,7 +194,7 @@ class Tools:
             async with self.hub.watch(self.login(context), prefix.encode()) as watcher:
                 events = await watcher.next(wait_seconds)
         changes = [
-            Change.model_validate({
+            KeyChange.model_validate({
                 "event": one.name, "key": _spell(one.key),
                 "remaining_ttl_seconds": one.ttl_ms // 1000 if one.name != "expired" else None,
             })

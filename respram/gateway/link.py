@@ -36,7 +36,7 @@ class Batch:
         self.replies: list[Reply] = []
 
 
-class Link(asyncio.Protocol):
+class NodeLink(asyncio.Protocol):
     def __init__(self, loop: asyncio.AbstractEventLoop, answer_s: float) -> None:
         self.loop = loop
         self.answer_s = answer_s
@@ -145,15 +145,15 @@ class Link(asyncio.Protocol):
         self._watching = self.loop.call_later(WATCH_S, self._watch)
 
 
-async def connect(host: str, port: int, path: str, tls: ssl.SSLContext | None, answer_s: float) -> Link:
+async def connect(host: str, port: int, path: str, tls: ssl.SSLContext | None, answer_s: float) -> NodeLink:
     """Connects. Raises NodesGone if no node listens there."""
     loop = asyncio.get_running_loop()
     try:
         async with asyncio.timeout(CONNECT_S):
             if path:
-                _, link = await loop.create_unix_connection(lambda: Link(loop, answer_s), path)
+                _, link = await loop.create_unix_connection(lambda: NodeLink(loop, answer_s), path)
             else:
-                _, link = await loop.create_connection(lambda: Link(loop, answer_s), host, port, ssl=tls)
+                _, link = await loop.create_connection(lambda: NodeLink(loop, answer_s), host, port, ssl=tls)
     except (OSError, TimeoutError):  # TLS errors too
         raise NodesGone("no node answers", sent=False) from None
     return link

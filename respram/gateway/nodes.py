@@ -10,7 +10,7 @@ from collections import OrderedDict
 from collections.abc import AsyncIterator, Sequence
 
 from respram.gateway.faults import Busy, NodesGone, Refusal, WrongLogin
-from respram.gateway.link import Link, connect
+from respram.gateway.link import NodeLink, connect
 from respram.gateway.target import Login, Target
 
 ANSWER_S = 5.0  # the longest wait for a node's reply
@@ -25,9 +25,9 @@ class Nodes:
     def __init__(self, targets: Sequence[Target]) -> None:
         self.targets = tuple(targets)
         self.at = 0  # index of the current target
-        self._links: OrderedDict[Login | None, Link] = OrderedDict()
-        self._making: dict[Login | None, asyncio.Task[Link]] = {}
-        self._spare: dict[Login | None, list[Link]] = {}
+        self._links: OrderedDict[Login | None, NodeLink] = OrderedDict()
+        self._making: dict[Login | None, asyncio.Task[NodeLink]] = {}
+        self._spare: dict[Login | None, list[NodeLink]] = {}
         self._spare_count = 0
         self._failed_s = [float("-inf")] * len(self.targets)
         self._peers: int | None = None
@@ -35,7 +35,7 @@ class Nodes:
         self._counting: asyncio.Task[None] | None = None
 
     # -- links ------------------------------------------------------------------------------------
-    async def link(self, login: Login | None = None) -> Link:
+    async def link(self, login: Login | None = None) -> NodeLink:
         """The link that requests of this user share. NodesGone, WrongLogin."""
         found = self._links.get(login)
         if found is not None and not found.ended and (login is None or found.loop.time() - found.made_s < LINK_S_MAX):
@@ -46,7 +46,7 @@ class Nodes:
             making.add_done_callback(lambda task: self._made(login, task))
         return await asyncio.shield(making)
 
-    def _made(self, login: Login | None, task: "asyncio.Task[Link]") -> None:
+    def _made(self, login: Login | None, task: "asyncio.Task[NodeLink]") -> None:
         self._making.pop(login, None)
         if task.cancelled() or task.exception() is not None:
             return
@@ -55,7 +55,7 @@ class Nodes:
         while len(self._links) > USERS_MAX:
             self._let_go(self._links.popitem(last=False)[1])
 
-    def _let_go(self, link: Link | None) -> None:
+    def _let_go(self, link: NodeLink | None) -> None:
         """What was sent on it is still answered; the watch of the link ends it should the node not."""
         if link is None or link.ended:
             return
@@ -64,12 +64,12 @@ class Nodes:
         else:
             link.close()
 
-    async def _make(self, login: Login | None) -> Link:
+    async def _make(self, login: Login | None) -> NodeLink:
         now_s = asyncio.get_running_loop().time()
         count = len(self.targets)
         order = [(self.at + step) % count for step in range(count)]
         order.sort(key=lambda one: now_s - self._failed_s[one] < AVOID_S)
-        last: Link | None = None
+        last: NodeLink | None = None
         for number in order:
             try:
                 link, ready = await self._open(self.targets[number], login)
@@ -87,7 +87,7 @@ class Nodes:
             raise NodesGone("no node answers", sent=False)
         return last
 
-    async def _open(self, target: Target, login: Login | None) -> tuple[Link, bool]:
+    async def _open(self, target: Target, login: Login | None) -> tuple[NodeLink, bool]:
         link = await connect(target.host, target.port, target.path, target.tls, ANSWER_S)
         login = login or target.login
         commands: list[tuple[bytes, ...]] = [(b"AUTH", login.user, login.password)] if login else []
@@ -104,7 +104,7 @@ class Nodes:
         return link, state != b"joining"  # a user without the right to ask, and a Redis, count as ready
 
     @contextlib.asynccontextmanager
-    async def own(self, login: Login | None = None, *, beyond: int = 0) -> AsyncIterator[Link]:
+    async def own(self, login: Login | None = None, *, beyond: int = 0) -> AsyncIterator[NodeLink]:
         """A link for one user alone, for what blocks it. Busy where too many are in use; `beyond` are for others than
         those who wait for a quorum.
         """
@@ -137,7 +137,7 @@ class Nodes:
     def _lost(self) -> None:
         self._spare_count -= 1
 
-    async def fresh(self, login: Login | None = None) -> Link:
+    async def fresh(self, login: Login | None = None) -> NodeLink:
         """A link that nobody else gets, for a subscription; whoever takes it bounds how many there are."""
         return await self._make(login)
 

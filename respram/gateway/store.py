@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from respram.gateway.faults import Busy, NodesGone, Refusal
-from respram.gateway.link import Link, Reply
+from respram.gateway.link import NodeLink, Reply
 from respram.gateway.nodes import Nodes
 from respram.gateway.target import Login
 
@@ -89,7 +89,7 @@ def _number(reply: Reply) -> int:
     return reply if isinstance(reply, int) else -2
 
 
-async def _whole(link: Link, commands: list[tuple[bytes, ...]]) -> list[Reply]:
+async def _whole(link: NodeLink, commands: list[tuple[bytes, ...]]) -> list[Reply]:
     """As one transaction."""
     *queued, done = await link.batch([(b"MULTI",), *commands, (b"EXEC",)])
     for one in queued:
@@ -133,7 +133,7 @@ class Store:
         return Record(value, len(value), max(_number(remaining), 0), max(_number(age), 0))
 
     @contextlib.asynccontextmanager
-    async def _turn(self, login: Login | None) -> AsyncIterator[Link]:
+    async def _turn(self, login: Login | None) -> AsyncIterator[NodeLink]:
         """A link for one long value, when it is its turn. Busy where too many wait."""
         if self._long_waiting >= LONG_WAITING_MAX:
             raise Busy("too many large values are asked for")
@@ -195,7 +195,7 @@ class Store:
             return stored._replace(confirmed=isinstance(count, int) and count >= others)
 
     async def _put_on(
-        self, link: Link, key: bytes, value: bytes, life: tuple[bytes, ...], condition: Condition | None
+        self, link: NodeLink, key: bytes, value: bytes, life: tuple[bytes, ...], condition: Condition | None
     ) -> Stored:
         if condition is None:
             done, remaining = await link.batch([(b"SET", key, value, *life), (b"PTTL", key)])
@@ -210,7 +210,9 @@ class Store:
                 return Stored(True, _number(remaining), False, replaced)
         return Stored(False, 0, False, False)
 
-    async def _condition(self, link: Link, key: bytes, condition: Condition) -> tuple[tuple[bytes, ...] | None, bool]:
+    async def _condition(
+        self, link: NodeLink, key: bytes, condition: Condition
+    ) -> tuple[tuple[bytes, ...] | None, bool]:
         """SET's words for it, or None where it does not hold now; and whether there is a record."""
         match, none_match = condition
         if match is None and none_match == frozenset():
@@ -272,7 +274,7 @@ class Store:
             if cursor == b"0":
                 return
 
-    async def _whoami(self, link: Link) -> bytes:
+    async def _whoami(self, link: NodeLink) -> bytes:
         (name,) = await link.batch([(b"ACL", b"WHOAMI")])
         return name if isinstance(name, bytes) else b"default"
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from respram.gateway.faults import Busy, NodesGone, Refusal, WrongLogin
-from respram.gateway.link import Link, Reply
+from respram.gateway.link import NodeLink, Reply
 from respram.gateway.nodes import Nodes
 from respram.gateway.store import pattern_of
 from respram.gateway.target import Login
@@ -77,7 +77,7 @@ class Feed:
         self.channel = b"__keyspace@%d__:" % db
         self.watchers: dict[bytes, set[Watcher]] = {}  # by pattern
         self.closed = False
-        self._link: Link | None = None
+        self._link: NodeLink | None = None
         self._asked: deque[asyncio.Future[None]] = deque()
         self._set: dict[bytes, tuple[bytes, float]] = {}  # by pattern: the last key written, and its deadline
         self._fresh: deque[tuple[bytes, bytes, bytes]] = deque()  # pattern, key, event

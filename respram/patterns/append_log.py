@@ -102,7 +102,7 @@ class AppendLog(Generic[C]):
 
     def _keep(self, index: Index, expiry: int) -> Steps[None]:
         listed: list[Json] = yield from pieces.items(self.key, list(index.lengths), self._what())
-        lengthen: list[Command] = list(pieces.kept(self.key, list(index.lengths), expiry))
+        lengthen: list[Command] = list(pieces.lengthened(self.key, list(index.lengths), expiry))
         lengthen += [
             ("PEXPIRE", self.store.content_key(ContentRef(each)), expiry, "GT")
             for each in dict.fromkeys([*index.begun, *listed])

@@ -119,7 +119,7 @@ class Batch(Generic[C]):
             )
             commands: list[Command] = [write]
             if time.monotonic() - prolonged_s >= self.ttl_s * (PIECES_LONGER - 1):
-                commands += pieces.kept(self.key, list(now.lengths), self._piece_ms())
+                commands += pieces.lengthened(self.key, list(now.lengths), self._piece_ms())
                 prolonged_s = time.monotonic()
             now = Checkpoint(position + 1, end if position + 1 == end else now.returned, tuple(lengths))
             before = yield from self._move(before, now, commands)

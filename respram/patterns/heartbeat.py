@@ -26,7 +26,7 @@ from respram.patterns.naming import HEARTBEAT, KEYS_MAX, SCAN_COUNT, glob_escape
 from respram.patterns.steps import C, Steps, ask, ask_all, exists, hand, operation, stream, ttl_ms
 
 POLL_S = 1.0  # interval of polls, in case an event is lost
-CHANGES_KEPT_S = 0.2  # the longest wait for one event, so that an iterator can be closed soon
+CHANGES_WAIT_S = 0.2  # the longest wait for one event, so that an iterator can be closed soon
 EARLIER_GROUP = "all"  # group of members without one in earlier versions; readable for one more version
 
 
@@ -127,7 +127,7 @@ class Presence(Generic[C]):
                 for member in sorted(present ^ known):
                     yield from hand(Change(member, member in present, "poll"))
                 known = present
-            event = yield Receive(max(0.001, min(poll_s - (time.monotonic() - polled_s), CHANGES_KEPT_S)))
+            event = yield Receive(max(0.001, min(poll_s - (time.monotonic() - polled_s), CHANGES_WAIT_S)))
             gone = self._member(event[1]) if event is not None else None
             if gone in known:
                 known.discard(gone)

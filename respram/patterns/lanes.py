@@ -32,7 +32,7 @@ from respram.patterns.steps import ask_all, ttl_ms
 T = TypeVar("T")
 
 BASE = key("roster", "lane")
-KEPT_S = 120.0  # how long a lane's name and heads outlive its messages: it is registered again after half of this
+LANE_EXTRA_S = 120.0  # how long a lane's name and heads outlive its messages: it is registered again after half of this
 IDLE_S = 60.0  # after this silence a writer begins another lane, well before the old one's heads expire
 TURN_S = 0.001  # interval at which a waiting writer checks for a free lane: a message holds one for a round trip
 LANES_MAX = 64  # lanes of one process, one for each address and ttl_s; beyond it the oldest ends
@@ -67,7 +67,7 @@ class Lane:
         return replies
 
     def enter(self) -> Steps[None]:
-        lasting_s = self.ttl_s + KEPT_S
+        lasting_s = self.ttl_s + LANE_EXTRA_S
         until_s = time.monotonic() + lasting_s
         yield from ask_all(*roster.entering(BASE, self.name, lasting_s))
         self.entered_until_s = until_s
@@ -75,7 +75,7 @@ class Lane:
     def keep(self) -> Steps[None]:
         """Enters the lane in the roster when it is due. While the entry lasts long enough, its home may be away."""
         left_s = self.entered_until_s - time.monotonic() - self.ttl_s
-        if left_s < KEPT_S / 2:
+        if left_s < LANE_EXTRA_S / 2:
             try:
                 yield from self.enter()
             except PatternError:
@@ -93,7 +93,7 @@ class Lane:
             ("SET", name, sealer.seal(chunk, name) if sealer else chunk, "PX", ttl_ms(self.ttl_s))
             for name, chunk in zip(keys, chunks, strict=True)
         ]
-        writes.append(("SET", head_key(stream), head, "PX", ttl_ms(self.ttl_s + KEPT_S)))
+        writes.append(("SET", head_key(stream), head, "PX", ttl_ms(self.ttl_s + LANE_EXTRA_S)))
         # The chunks of one message share one deadline; readers rely on it.
         return [("MULTI",), *writes, ("EXEC",)] if len(chunks) > 1 else writes
 

@@ -9,7 +9,7 @@
 A message is written whole or not at all, with the stream's head (the next number) in one MULTI. A reader keeps its own
 position; a late reader starts with the oldest live message. `sealer` encrypts chunks.
 Not promised: that a slow reader sees everything. It gets ChunkExpired, never a silent gap. The head outlives its chunks
-by HEAD_KEPT_S, so a stream continues its numbering after a pause. When the head is forgotten too, the next message
+by HEAD_EXTRA_S, so a stream continues its numbering after a pause. When the head is forgotten too, the next message
 starts a new life of the stream: a reader of the old life gets StreamRestarted, a kind of ChunkExpired, and continues
 after a skip. Several writers of one node take turns; writers on *different* nodes need a stream each.
 """
@@ -42,7 +42,7 @@ SKIP_MAX = 16 * 1024 * 1024  # the largest number of chunks in one message, sinc
 READ_AHEAD = 16  # chunks requested in one round trip: at most a mebibyte
 POLL_S = 0.02  # an idle reader checks 50 times a second
 LATE_S = 0.1  # a missing chunk may be on its way between nodes this long before it counts as expired
-HEAD_KEPT_S = (
+HEAD_EXTRA_S = (
     600.0  # how long the head of an open stream outlives its last chunk: 17 bytes, so that a pause loses no number
 )
 HEAD = struct.Struct(">QQB")  # number of the next chunk; life of the stream; 1 if it is closed
@@ -103,17 +103,17 @@ class StreamEncoder(Generic[C]):
                 # early. A closed stream's head ends with its chunks: its name is free again when there is nothing left
                 # to read.
                 head = HEAD.pack(seq + len(chunks), life, closed)
-                kept = ttl_ms(self.ttl_s + HEAD_KEPT_S)
+                head_ms = ttl_ms(self.ttl_s + HEAD_EXTRA_S)
                 if closed:
-                    # Another writer's chunks may live longer than this one's: the head had HEAD_KEPT_S more than the
+                    # Another writer's chunks may live longer than this one's: the head had HEAD_EXTRA_S more than the
                     # longest.
                     (left_ms,) = yield from ask_all(("PTTL", head_key(self.name)))
-                    kept = max(expiry, left_ms - ttl_ms(HEAD_KEPT_S)) if not ended else max(expiry, left_ms)
+                    head_ms = max(expiry, left_ms - ttl_ms(HEAD_EXTRA_S)) if not ended else max(expiry, left_ms)
                 if found[0] is None or closed:
-                    writes.append(("SET", head_key(self.name), head, "PX", kept))
+                    writes.append(("SET", head_key(self.name), head, "PX", head_ms))
                 else:
                     writes.append(("SET", head_key(self.name), head, "KEEPTTL"))
-                    writes.append(("PEXPIRE", head_key(self.name), kept, "GT"))
+                    writes.append(("PEXPIRE", head_key(self.name), head_ms, "GT"))
                 if (yield Commit(tuple(writes))) is not None:
                     return seq, life
             yield from pause(CHANGE_PAUSE_S * attempt)

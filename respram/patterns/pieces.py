@@ -59,7 +59,7 @@ def items(base: bytes, lengths: list[int], what: str, start: int = 0) -> Steps[l
     return found[start:]
 
 
-def kept(base: bytes, lengths: list[int], ttl_ms: int) -> tuple[Command, ...]:
+def lengthened(base: bytes, lengths: list[int], ttl_ms: int) -> tuple[Command, ...]:
     """Commands that lengthen the life of every piece to at least the given time."""
     return tuple(("PEXPIRE", piece_key(base, number), ttl_ms, "GT") for number in range(len(lengths)))
 

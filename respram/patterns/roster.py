@@ -4,8 +4,8 @@ A name is a field with a time to live of its own, so it leaves by itself when no
 enter two names in the same moment write two records, and both stay. The hash lives as long as the longest of its names.
 If a sign of life is a key that is written every second, its writer looks first (`look`), and enters its name again
 only when little of the name's time is left. Readers then ask for the keys of the names in a second round trip. They ask
-for a dead member as long as its name is kept: KEPT_LIVES of its signs of life, and no longer than KEPT_S. If the name
-itself is the sign of life (`entering`, `staying`), one round trip lists the live members.
+for a dead member as long as its name lives: NAME_LIVES of its signs of life, and no longer than NAME_S_MAX. If the
+name itself is the sign of life (`entering`, `staying`), one round trip lists the live members.
 """
 
 from collections.abc import Callable
@@ -15,8 +15,8 @@ from respram.patterns.errors import TooMany
 from respram.patterns.naming import KEYS_MAX, encoded
 from respram.patterns.steps import ask_all, ttl_ms
 
-KEPT_LIVES = 10  # a name outlives this many signs of life, so it is written at every 40th
-KEPT_S = 3600.0  # the upper bound of that
+NAME_LIVES = 10  # a name outlives this many signs of life, so it is written at every 40th
+NAME_S_MAX = 3600.0  # the upper bound of that
 GROUP = 50  # keys of one EXISTS
 TOGETHER_MAX = 1000  # keys of one round trip
 
@@ -31,7 +31,7 @@ def look(base: bytes, name: str) -> Command:
 def entered(base: bytes, name: str, reply: list[int], ttl_s: float) -> Steps[None]:
     """Ensures that the name stays in the group for longer than ttl_s."""
     if reply[0] <= ttl_ms(ttl_s):
-        yield from ask_all(*entering(base, name, ttl_s + min(KEPT_S, KEPT_LIVES * ttl_s)))
+        yield from ask_all(*entering(base, name, ttl_s + min(NAME_S_MAX, NAME_LIVES * ttl_s)))
 
 
 def entering(base: bytes, name: str, ttl_s: float) -> tuple[Command, ...]:

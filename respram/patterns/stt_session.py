@@ -11,7 +11,7 @@ Nothing else lives here.
 A session is a random id that both sides know, kept alive by beats from both. Every call on the session or on one of its
 streams beats when a beat is due; `attend` beats for idle sessions. A stream is two live streams, one for each
 direction. Continuity: when the node does not answer, the session continues through another node of the pool. The reader
-continues at its position; the writer resends the messages that the other node lacks, from the last `KEPT_MAX`. Lost
+continues at its position; the writer resends those of its last RESENDABLE_MAX messages that the other node lacks. Lost
 messages are reported (ChunkExpired), never skipped silently. A node that answers that a key's home is away is asked
 again for HOME_S. Not promised: that the peer has processed a message; that a message outlives `ttl_s`; that no message
 arrives twice after a node was lost in the middle of a send. Whoever knows the peers' names can read the messages: give
@@ -56,8 +56,8 @@ T = TypeVar("T")
 SESSION_BYTES = 16
 STREAMS_MAX = 1024  # streams of one session
 SESSIONS_MAX = 10_000  # sessions of one node
-KEPT_MAX = 64  # messages that a writer stores for sending them again through another node
-KEPT_BYTES_MAX = 4 * 1024 * 1024  # their bytes: older ones are dropped first
+RESENDABLE_MAX = 64  # messages that a writer stores for sending them again through another node
+RESENDABLE_BYTES_MAX = 4 * 1024 * 1024  # their bytes: older ones are dropped first
 ALIVE_S = 3.0  # a session without a beat for this long counts as closed
 BEATS_PER_LIFE = 4
 TTL_S = 10.0  # of sent messages
@@ -413,7 +413,7 @@ class STTStream(Generic[C]):
     next_seq: int = 0  # number of the next frame, as far as the writer knows
     life: int = 0  # of the stream that it writes
     place: str | None = None  # the node of the pool that was used last
-    kept: "deque[tuple[int, bytes]]" = field(default_factory=deque)  # the last messages, by their first frame
+    resendable: "deque[tuple[int, bytes]]" = field(default_factory=deque)  # the last messages, by their first frame
     writing: threading.Lock = field(default_factory=threading.Lock)  # held from step to step, also by tasks
     closing: bool = False
     ended: bool = False  # the peer closed its side, and all of it was read
@@ -500,7 +500,7 @@ class STTStream(Generic[C]):
 
     def _catch_up(self, place: str) -> Steps[None]:
         """Resends, under their old numbers, the messages that the session's new node lacks."""
-        if self.place not in (None, place) and self.kept:
+        if self.place not in (None, place) and self.resendable:
             until = time.monotonic() + LATE_S
             while True:
                 found = yield from get(head_key(self._name()))
@@ -518,21 +518,21 @@ class STTStream(Generic[C]):
 
     def _resend(self, head: int) -> Steps[None]:
         """Sends the messages in order. After a failure the next caller starts with those that were not sent."""
-        for number, (seq, message) in enumerate(self.kept):
+        for number, (seq, message) in enumerate(self.resendable):
             if seq >= head:
                 at, self.life = yield from self._encoder().place(message, seq, self.life)
-                self.kept[number] = (at, message)
+                self.resendable[number] = (at, message)
                 self.next_seq = max(self.next_seq, at + self._frames(message))
 
     def _frames(self, message: bytes) -> int:
         return max(1, -(-len(message) // self.max_frame_size))
 
     def _keep(self, seq: int, message: bytes) -> None:
-        self.kept.append((seq, message))
-        while len(self.kept) > KEPT_MAX or (
-            len(self.kept) > 1 and sum(len(each) for _, each in self.kept) > KEPT_BYTES_MAX
+        self.resendable.append((seq, message))
+        while len(self.resendable) > RESENDABLE_MAX or (
+            len(self.resendable) > 1 and sum(len(each) for _, each in self.resendable) > RESENDABLE_BYTES_MAX
         ):
-            self.kept.popleft()
+            self.resendable.popleft()
 
     def _encoder(self) -> StreamEncoder[C]:
         return StreamEncoder(self.client, self._name(), self.session.node.ttl_s, self.max_frame_size, self.sealer)

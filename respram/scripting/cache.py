@@ -24,7 +24,7 @@ class Cached:
     generation: int = -1
     shared_until_ms: int = 0  # when to check again for its text among the enclave's scripts
     program: Program | None = None  # what the engine runs instead, if the script was recognised
-    kept: int = 0  # otherwise the number under which the engine has Lua run it; 0: it does not
+    handle: int = 0  # otherwise the number under which the engine has Lua run it; 0: it does not
 
     @property
     def size(self) -> int:

@@ -97,22 +97,22 @@ class Scripts:
 
     def _teach_script(self, digest: bytes, entry: Cached) -> None:
         """Has Lua run it by itself, or, of a program, take over where it declines."""
-        kept = self._runtime.keep(entry.made)
-        if not self.pupil.teach_script(digest, kept, digest):
-            self._runtime.drop(kept)
+        handle = self._runtime.keep(entry.made)
+        if not self.pupil.teach_script(digest, handle, digest):
+            self._runtime.drop(handle)
             return
-        entry.kept = kept
-        if not self.pupil.teach_script(entry.text, kept, digest):
+        entry.handle = handle
+        if not self.pupil.teach_script(entry.text, handle, digest):
             self._unteach(digest, entry)
 
     def _unteach(self, digest: bytes, entry: Cached) -> None:
-        if entry.program is None and not entry.kept:
+        if entry.program is None and not entry.handle:
             return
         self.pupil.unteach(digest)
         self.pupil.unteach(entry.text)
-        if entry.kept and entry.generation == self._generation:
-            self._runtime.drop(entry.kept)
-        entry.program, entry.kept = None, 0
+        if entry.handle and entry.generation == self._generation:
+            self._runtime.drop(entry.handle)
+        entry.program, entry.handle = None, 0
 
     def flush(self) -> None:
         self.cache.clear()
@@ -150,7 +150,7 @@ class Scripts:
         assert self.running is None
         if entry.generation != self._generation:
             self._compile(entry)
-            if entry.kept:
+            if entry.handle:
                 self._teach_script(digest, entry)
         now_us = self._micros()
         self.running = Run(digest, host, now_us, now_us + slice_us, may_wait)

@@ -6,27 +6,27 @@ pump reads the system's clock by itself and does not follow.
 
 import time
 
-_ahead_ns = 0
+_advanced_ns = 0
 
 
 def now_ms() -> int:
     """Unix milliseconds: what deadlines are written in."""
-    return (time.time_ns() + _ahead_ns) // 1_000_000
+    return (time.time_ns() + _advanced_ns) // 1_000_000
 
 
 def wall_us() -> int:
-    return (time.time_ns() + _ahead_ns) // 1_000
+    return (time.time_ns() + _advanced_ns) // 1_000
 
 
-def put_ahead(ms: int) -> None:
+def advance(ms: int) -> None:
     """Moves the clocks further ahead by this much."""
-    global _ahead_ns
-    _ahead_ns += ms * 1_000_000
+    global _advanced_ns
+    _advanced_ns += ms * 1_000_000
 
 
-def ahead_ms() -> int:
+def advanced_ms() -> int:
     """How far a test has put them ahead."""
-    return _ahead_ns // 1_000_000
+    return _advanced_ns // 1_000_000
 
 
 def micros() -> int:

@@ -75,7 +75,7 @@ class Driver:
         self._timer: asyncio.TimerHandle | None = None
         self._due_ms: int | None = None
         self._held: list[Output] | None = None  # output held back after a stop; see `beat`
-        self._ahead_ms = clock.ahead_ms()  # at the last beat
+        self._advanced_ms = clock.advanced_ms()  # at the last beat
         self._looking: asyncio.Task[None] | None = None
 
     # -- start and end ----------------------------------------------------------------------------
@@ -218,10 +218,10 @@ class Driver:
         leaves all to `dispatch`.)
         """
         engine, patience_ms = self.node.engine, self.replica.core.policy.stopped_ms
-        until_ms, ahead_ms = engine.awake_until_ms, clock.ahead_ms()
+        until_ms, advanced_ms = engine.awake_until_ms, clock.advanced_ms()
         if until_ms:
-            until_ms += ahead_ms - self._ahead_ms  # moving the clock forward, as tests do, is not a stop
-        engine.awake_until_ms, self._ahead_ms = now_ms + patience_ms, ahead_ms
+            until_ms += advanced_ms - self._advanced_ms  # moving the clock forward, as tests do, is not a stop
+        engine.awake_until_ms, self._advanced_ms = now_ms + patience_ms, advanced_ms
         if until_ms and now_ms > until_ms:
             if self._held is None:
                 self._held = []

@@ -40,7 +40,7 @@ class Done:
     rewritten: int = 0
     values: int = 0  # values left out when segments were rewritten
     keys: int = 0  # keys destroyed in the ring file
-    kept: int = 0
+    left: int = 0
     doubtful: int = 0  # segments that could not be rewritten in time: they may hold ended values
     ring_is_locked: bool = False  # there is a ring file, and no secret was given
     next_ms: int = 0  # end of the next bucket; 0: nothing is left
@@ -95,10 +95,10 @@ def _expire(folder: Path, secret: str, now_ms: int, tell: Tell) -> Done:
             _write_ring(folder, secret, owner, left, extra if living else b"")
         done.removed += len(over)
         done.rewritten += len(fresh)
-        done.kept += len(living)
+        done.left += len(living)
         ends = [one.header.bucket.end_ms for one in living] + ([done.next_ms] if done.next_ms else [])
         done.next_ms = min(ends, default=0)
-    if content and not done.kept and not _owners(folder):
+    if content and not done.left and not _owners(folder):
         files.remove([folder / files.RING])
         files.sync([folder])
         done.ring_is_locked = False

@@ -17,7 +17,7 @@ from respram.gossip.timers import Now
 from respram.replica import Output, Replica
 from respram.server import clock, expulsion, logs, peer_overview
 from respram.server.door import STRANGERS_MAX, Door, Places
-from respram.server.peer import CLIENT_PORT, CROWDED, EXPELLED, FAULTS, NO_PEER, TOLD, Link
+from respram.server.peer import CLIENT_PORT, CROWDED, EXPELLED, FAULTS, NO_PEER, TOLD, PeerConnection
 from respram.server.secret import Trust, name_shown, number_shown
 
 DIAL_S = 5.0  # until a connection is established; the handshake has its own limit
@@ -37,7 +37,7 @@ class Links:
         self.trust = trust
         self.log = log
         self.carry = carry
-        self.table: dict[int, Link] = {}  # from the first byte on; the replica knows the open ones
+        self.table: dict[int, PeerConnection] = {}  # from the first byte on; the replica knows the open ones
         self.dials: dict[asyncio.Task[None], None] = {}
         self.faults = dict.fromkeys(FAULTS, 0)
         self.expelled: frozenset[expulsion.Named] = frozenset()
@@ -96,7 +96,7 @@ class Links:
         self.strangers.add(link.number, address)
         self._do(self._begin(link, sock))
 
-    async def _begin(self, link: Link, sock: socket.socket) -> None:
+    async def _begin(self, link: PeerConnection, sock: socket.socket) -> None:
         try:
             await self.loop.connect_accepted_socket(lambda: link, sock)
         except OSError:  # the connection is gone
@@ -115,8 +115,8 @@ class Links:
             self._known = peer_overview.hosts(self.replica)
         return host in self._known
 
-    def _link(self, address: bytes, context: ssl.SSLContext | None) -> Link:
-        link = Link(
+    def _link(self, address: bytes, context: ssl.SSLContext | None) -> PeerConnection:
+        link = PeerConnection(
             self._next_link, address, context, self.replica.frame_bytes_max + WINDOW_BYTES, self, self.handshakes
         )
         self._next_link += 1
@@ -142,11 +142,11 @@ class Links:
             if link.opened and expulsion.name_of(link.certificate()) in self.expelled:
                 link.abort(EXPELLED)
 
-    def _greeted(self, link: Link) -> bool:
+    def _greeted(self, link: PeerConnection) -> bool:
         known = self.replica.core.neighbours.links.get(link.number)
         return known is not None and known.peer is not None
 
-    def link_opened(self, link: Link) -> None:
+    def link_opened(self, link: PeerConnection) -> None:
         if self.expelled and expulsion.name_of(link.certificate()) in self.expelled:
             link.abort(EXPELLED)
             return
@@ -154,12 +154,12 @@ class Links:
         named = name_shown(certificate) if self.trust is not None and self.trust.name else 0
         self.carry(self.replica.opened(link.number, link.address, now(), number_shown(certificate), named))
 
-    def link_received(self, link: Link, data: bytes) -> None:
+    def link_received(self, link: PeerConnection, data: bytes) -> None:
         if self.deaf:
             return
         self.carry(self.replica.received(link.number, data, now()))
 
-    def link_ended(self, link: Link, reason: str) -> None:
+    def link_ended(self, link: PeerConnection, reason: str) -> None:
         self.table.pop(link.number, None)
         self.strangers.remove(link.number)
         if reason in FAULTS:

@@ -22,7 +22,7 @@ from respram.gateway.nodes import Nodes
 from respram.gateway.store import Store
 from respram.gateway.target import Target
 
-KEPT = 60  # seconds of rates in the graph
+HISTORY_S = 60  # seconds of rates in the graph
 RECEIPTS_MAX = 100  # lines in the list of receipts
 
 Overview = Mapping[str, Any]
@@ -44,7 +44,9 @@ class Top(App[int]):
         self.look = Look(Store(self.link_nodes, False, 1.0), None)
         self.before: Overview | None = None
         self.paused = False
-        self.rates: dict[str, deque[float]] = {name: deque([0.0] * KEPT, KEPT) for name in ("writes", "hits", "misses")}
+        self.rates: dict[str, deque[float]] = {
+            name: deque([0.0] * HISTORY_S, HISTORY_S) for name in ("writes", "hits", "misses")
+        }
 
     def compose(self) -> ComposeResult:
         yield Header(show_clock=True)
@@ -58,7 +60,7 @@ class Top(App[int]):
                 yield DataTable(id="receipts", cursor_type="none", zebra_stripes=True)
         with Vertical(classes="panel") as minute:
             minute.border_title = "the next minute of forgetting"
-            yield Sparkline([0.0] * KEPT, id="minute")
+            yield Sparkline([0.0] * HISTORY_S, id="minute")
             yield Static("", id="minute-note", markup=False)
         with Horizontal(classes="row"):
             for name, title in (
@@ -68,7 +70,7 @@ class Top(App[int]):
             ):
                 with Vertical(classes="panel") as panel:
                     panel.border_title = title
-                    yield Sparkline([0.0] * KEPT, id=name)
+                    yield Sparkline([0.0] * HISTORY_S, id=name)
                     yield Static("", id=f"{name}-now", markup=False)
         yield Footer()
 

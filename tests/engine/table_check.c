@@ -26,10 +26,10 @@ typedef struct { Record *record; uint64_t hash; } Entry;
 
 static int step;
 static unsigned seed;
-static uint64_t given_bytes, ahead_bytes, unmapped_bytes;
-static const char *given_at, *ahead_at;
+static uint64_t given_bytes, asked_bytes, unmapped_bytes;
+static const char *given_at, *asked_at;
 
-bool pages_ahead(void *at, size_t bytes) { ahead_bytes += bytes; ahead_at = at; return true; }
+bool prefault_ask(void *at, size_t bytes) { asked_bytes += bytes; asked_at = at; return true; }
 void unmap_pages(void *at, size_t bytes) { unmapped_bytes += bytes; munmap(at, bytes); }
 
 /* The pages come back as zeros. */
@@ -123,7 +123,7 @@ static void check(const Table *table, const Entry *entries, int count, bool stuc
 
 static void insert(Table *table, Entry *entries, int *count, uint64_t number, int kind) {
     Table before = *table;
-    given_bytes = ahead_bytes = 0;
+    given_bytes = asked_bytes = 0;
     CHECK(table_make_room(table));
     const Lines *now = &before.now;
     if (!now->count) {
@@ -142,8 +142,8 @@ static void insert(Table *table, Entry *entries, int *count, uint64_t number, in
         CHECK(table->ready == before.ready + (!readies ? 0 : rest < READIED_BY_WRITE ? rest : READIED_BY_WRITE));
         uint64_t first = (before.ready + SLICE_LINES - 1) / SLICE_LINES * SLICE_LINES; /* the next slice that begins */
         bool asks = readies && first < table->ready && first + SLICE_LINES < table->next.count;
-        CHECK(ahead_bytes == (asks ? SLICE_LINES * 64 : 0));
-        CHECK(!asks || ahead_at == (const char *)&table->next.lines[first + SLICE_LINES]);
+        CHECK(asked_bytes == (asks ? SLICE_LINES * 64 : 0));
+        CHECK(!asks || asked_at == (const char *)&table->next.lines[first + SLICE_LINES]);
     }
     uint64_t hash = draw_hash(kind);
     uint32_t key_bytes = number ? 8 + (uint32_t)(draw() % 3) * 4 : 0;

@@ -241,7 +241,7 @@ class Side:
         self.engine = self.make(self.limits)
         self.session = self.engine.session(self.dispatch)
         self.session.hot = self.session.trusted = True
-        self.session.keeps, self.session.exec_bytes_max = 12, 300
+        self.session.multi_keys_max, self.session.exec_bytes_max = 12, 300
 
     def dispatch(self, session: Session, argv: list[bytes], now_ms: int) -> bytes | None:
         """What commands do to a session and an engine, in small."""
@@ -270,23 +270,23 @@ class Side:
         elif name == b"QUIT":
             session.closing = True
         elif name == b"KEEP":
-            session.hot, session.keeping = False, 1 + 3 * len(argv)
+            session.hot, session.queue_keys_max = False, 1 + 3 * len(argv)
         elif name == b"TAKE":
-            self.seen.append((session.kept, session.kept_bytes, session.take_queued(), session.kept))
+            self.seen.append((session.queued, session.queued_bytes, session.take_queued(), session.queued))
         elif name == b"EXEC" and session.midway:
             session.midway = session.begun = False
             while (handed := engine.run_queued(session, now_ms, 300)) is not None:
                 self.seen.append(handed)
                 engine.say(b"+handed\r\n")
             session.drop_queued()
-            session.hot, session.keeping = True, 0
+            session.hot, session.queue_keys_max = True, 0
         elif name == b"RUN":
-            engine.say(b"*%d\r\n" % session.kept)
+            engine.say(b"*%d\r\n" % session.queued)
             while (handed := engine.run_queued(session, now_ms, 300)) is not None:
                 self.seen.append(handed)
                 engine.say(b"+handed\r\n")
             session.drop_queued()
-            session.hot, session.keeping = True, 0
+            session.hot, session.queue_keys_max = True, 0
         entry = engine.lookup(session.db, target, now_ms)
         # How often a collection has changed each engine counts by itself: only that it has matters.
         self.seen.append(entry and entry._replace(version=0))
@@ -311,7 +311,7 @@ class Side:
             assert not any(given)
         session = self.session
         self.seen.append(
-            (session.more, session.suspended, session.closing, session.retried, session.kept, session.defaulted)
+            (session.more, session.suspended, session.closing, session.retried, session.queued, session.defaulted)
         )
         self.seen.append((session.begun, session.midway, session.watched))
 

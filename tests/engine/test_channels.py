@@ -32,7 +32,7 @@ class Side:
         session = self.engine.session(self.dispatch)
         session.owner = number
         session.hot = session.trusted = True
-        session.keeps = 100
+        session.multi_keys_max = 100
         return session
 
     def deliver(self, session: Session, frames: bytes) -> None:

@@ -351,11 +351,11 @@ def test_what_is_kept_takes_few_pages_more_than_it_counts(engine: Engine, text: 
         return int(Path("/proc/self/statm").read_text().split()[1]) * mmap.PAGESIZE / 2**20
 
     session = engine.session(lambda session, argv, now_ms: b"+cold\r\n")
-    session.hot, session.trusted, session.keeping = False, True, 1 << 17
+    session.hot, session.trusted, session.queue_keys_max = False, True, 1 << 17
     before = resident_mib()
     for _ in range(times):
         engine.feed(session, text, NOW)
-    assert (session.kept, session.kept_bytes) == (kept, 4 * kept)
+    assert (session.queued, session.queued_bytes) == (kept, 4 * kept)
     assert resident_mib() - before < 8
 
 

@@ -183,13 +183,13 @@ def test_a_run_goes_to_so_many_homes_and_begins_elsewhere(engine: Engine) -> Non
 
 def test_what_is_kept_in_multi_knows_its_home(engine: Engine) -> None:
     _, session = made(engine, a=1, b=2)
-    session.hot, session.keeping = False, 100
+    session.hot, session.queue_keys_max = False, 100
     fed(engine, session, b"SET b 1", b"GET b")
-    assert engine.kept_home(session) == 0
+    assert engine.queued_home(session) == 0
     fed(engine, session, b"INCR a", b"INCR b")
-    assert engine.kept_home(session) == 1
+    assert engine.queued_home(session) == 1
     engine.use_homes(None)
-    assert engine.kept_home(session) == 0
+    assert engine.queued_home(session) == 0
 
 
 def test_keys_and_commands_are_packed_and_read_back() -> None:

@@ -37,7 +37,7 @@ if sys.argv[1] != "plain":
     engine.use_seals(Ring(bytearray(RING_BYTES), os.urandom(KEY_BYTES), NOW, by_gcm=sys.argv[1] == "gcm"), True)
 
 def dispatch(session, argv, now):  # KEEP and RUN stand for MULTI and EXEC
-    session.hot, session.keeping = argv[0] in (b"RUN", b"DROP"), 100 * (argv[0] == b"KEEP")
+    session.hot, session.queue_keys_max = argv[0] in (b"RUN", b"DROP"), 100 * (argv[0] == b"KEEP")
     if argv[0] == b"RUN":
         assert engine.run_queued(session, now, 1 << 30) is None
         session.drop_queued()

@@ -11,12 +11,12 @@ from tests.live import SOON_S, LiveNode
 from tests.ports import reserve
 
 
-async def twice(link: links.Link) -> None:
+async def twice(link: links.NodeLink) -> None:
     await link.call(b"PING")
     await link.call(b"PING")
 
 
-async def to(port: int, answer_s: float = SOON_S) -> links.Link:
+async def to(port: int, answer_s: float = SOON_S) -> links.NodeLink:
     return await connect("127.0.0.1", port, "", None, answer_s)
 
 

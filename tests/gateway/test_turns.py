@@ -12,7 +12,7 @@ from respram.gateway import requests as requests_file
 from respram.gateway import store as store_file
 from respram.gateway.answers import Message, Problem
 from respram.gateway.faults import Busy
-from respram.gateway.link import Link, Reply
+from respram.gateway.link import NodeLink, Reply
 from respram.gateway.nodes import Nodes
 from respram.gateway.requests import Budget, read_body
 from respram.gateway.store import LONG_AT_ONCE, LONG_BYTES, Condition, Store, tag
@@ -38,30 +38,30 @@ def test_a_long_value_never_crosses_the_link_that_others_share(
     node: LiveNode, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """60 readers of 16 MB each kept a GET of five bytes waiting for 10 s."""
-    heard: list[tuple[Link, int]] = []
-    take = Link._take
+    heard: list[tuple[NodeLink, int]] = []
+    take = NodeLink._take
 
-    def listening(self: Link, reply: Reply) -> None:
+    def listening(self: NodeLink, reply: Reply) -> None:
         pieces = reply if isinstance(reply, list) else [reply]
         heard.append((self, max([len(one) for one in pieces if isinstance(one, bytes)], default=0)))
         take(self, reply)
 
-    monkeypatch.setattr(Link, "_take", listening)
-    sent: list[tuple[Link, int]] = []
-    packed = Link.packed
+    monkeypatch.setattr(NodeLink, "_take", listening)
+    sent: list[tuple[NodeLink, int]] = []
+    packed = NodeLink.packed
 
-    def sending(self: Link, data: bytes, count: int, patience_s: float = 0.0) -> "asyncio.Future[list[Reply]]":
+    def sending(self: NodeLink, data: bytes, count: int, patience_s: float = 0.0) -> "asyncio.Future[list[Reply]]":
         sent.append((self, len(data)))
         return packed(self, data, count, patience_s)
 
-    monkeypatch.setattr(Link, "packed", sending)
+    monkeypatch.setattr(NodeLink, "packed", sending)
 
     async def use(store: Store) -> None:
         at_once, most = 0, 0
         own = store.nodes.own
 
         @contextlib.asynccontextmanager
-        async def counted(login: None = None, *, beyond: int = 0) -> AsyncIterator[Link]:
+        async def counted(login: None = None, *, beyond: int = 0) -> AsyncIterator[NodeLink]:
             nonlocal at_once, most
             async with own(login, beyond=beyond) as link:
                 at_once += 1

@@ -64,7 +64,7 @@ def test_a_lane_that_was_silent_for_long_is_not_used_again(world: World, monkeyp
     world(endpoints.broadcast(b"two"))
     assert lanes._lane(lanes._place(world.client, 600), 600) is not lane
     assert {world(reader.receive(SOON_S)) for _ in range(2)} == {b"one", b"two"}
-    assert lanes.IDLE_S <= lanes.KEPT_S / 2
+    assert lanes.IDLE_S <= lanes.LANE_EXTRA_S / 2
 
 
 def test_a_lane_that_the_node_has_forgotten_is_entered_again(world: World) -> None:

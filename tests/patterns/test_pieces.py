@@ -21,7 +21,7 @@ def test_a_list_grows_by_rewriting_its_last_piece_until_that_is_full(monkeypatch
     assert written == {b"key:0": b"[0,1,2]", b"key:1": b"[3,4,5]", b"key:2": b"[6]"}
     lengths, last, command = pieces.grown(b"key", lengths, last, "longer than a piece", 1000, "list")
     assert lengths == [3, 3, 1, 1], "an item that is larger than a piece has one of its own"
-    assert [each[1] for each in pieces.kept(b"key", lengths, 9)] == [b"key:%d" % number for number in range(4)]
+    assert [each[1] for each in pieces.lengthened(b"key", lengths, 9)] == [b"key:%d" % number for number in range(4)]
 
 
 def test_the_number_of_pieces_is_bounded_and_their_record_is_checked(monkeypatch: pytest.MonkeyPatch) -> None:

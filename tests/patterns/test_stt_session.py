@@ -229,14 +229,14 @@ def test_a_writer_sends_again_what_the_next_node_has_not_heard_of(world: World) 
 
 
 def test_only_so_much_is_kept_to_be_sent_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stt_session, "KEPT_MAX", 3)
-    monkeypatch.setattr(stt_session, "KEPT_BYTES_MAX", 10)
+    monkeypatch.setattr(stt_session, "RESENDABLE_MAX", 3)
+    monkeypatch.setattr(stt_session, "RESENDABLE_BYTES_MAX", 10)
     out = STTSession(STTNode(world.client, "ada", 60, ALIVE_S), "bob", world.name.encode()[-16:]).open_stream(1)
     for message in (b"1", b"2", b"3", b"4"):
         world(out.send(message))
-    assert [message for _, message in out.kept] == [b"2", b"3", b"4"]
+    assert [message for _, message in out.resendable] == [b"2", b"3", b"4"]
     world(out.send(b"x" * 9))
-    assert [message for _, message in out.kept] == [b"4", b"x" * 9]
+    assert [message for _, message in out.resendable] == [b"4", b"x" * 9]
 
 
 # -- nodes that die ---------------------------------------------------------------------------------
@@ -290,7 +290,7 @@ def test_no_message_is_lost_though_a_second_node_fails_while_the_first_is_made_u
 def test_what_cannot_be_sent_again_is_told_and_a_reader_that_has_moved_goes_on(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stt_session, "KEPT_MAX", 2)
+    monkeypatch.setattr(stt_session, "RESENDABLE_MAX", 2)
     first, second = world.another(db=11), world.another(db=12)
     pool: AffinityPool[Any] = AffinityPool({"first": first, "second": second})
     ada: STTNode[Any] = STTNode(pool, "ada", 60, ALIVE_S)

@@ -51,9 +51,9 @@ def test_what_is_over_goes_with_its_keys_and_what_is_not_can_be_restored(
         ring = files.read_ring(folder, 1 << 20)
         assert len(old) == 3 == len(ring_ids(folder))
         done = expire(folder, SECRET, now_ms + 1)
-        assert (done.removed, done.keys, done.kept) == (0, 0, 3) and done.next_ms > now_ms + 100_000
+        assert (done.removed, done.keys, done.left) == (0, 0, 3) and done.next_ms > now_ms + 100_000
         done = expire(folder, SECRET, now_ms + 600_000)
-        assert (done.segments, done.removed, done.keys, done.kept, done.ring_is_locked) == (3, 2, 2, 1, False)
+        assert (done.segments, done.removed, done.keys, done.left, done.ring_is_locked) == (3, 2, 2, 1, False)
         assert len(ring_ids(folder)) == 1 and files.read_ring(folder, 1 << 20) != ring
         for name, content in old.items():  # an old copy of the segments is of no use beside the new ring
             (folder / name).write_bytes(content)
@@ -80,7 +80,7 @@ def test_a_value_that_is_over_leaves_a_segment_that_is_not(
         done = expire(folder, SECRET, now_ms + 20 * day_ms)
         assert done.rewritten == 1 and done.values >= 1 and done.doubtful == 0 and done.removed >= 2
         assert len(ring_ids(folder) - before) == 1, "under a fresh key"
-        assert not list(folder.glob("*.part")) and len(list(folder.glob("*.segment"))) == done.kept
+        assert not list(folder.glob("*.part")) and len(list(folder.glob("*.segment"))) == done.left
         assert expire(folder, SECRET, now_ms + 20 * day_ms).rewritten == 0
         # by a clock that was set back: the files are as they are
         bench = await restarted(folder, kind, now_ms + day_ms, monkeypatch)
@@ -134,9 +134,9 @@ def test_without_the_secret_files_go_and_the_report_says_what_stays(tmp_path: Pa
     async def main(folder: Path) -> None:
         now_ms = await stopped(folder, "pure", 100_000, 6_000_000)
         done = expire(folder, "", now_ms + 600_000)
-        assert (done.removed, done.keys, done.kept, done.ring_is_locked) == (1, 0, 1, True)
+        assert (done.removed, done.keys, done.left, done.ring_is_locked) == (1, 0, 1, True)
         done = expire(folder, "", now_ms + 60_000_000)
-        assert (done.removed, done.kept, done.ring_is_locked, done.next_ms) == (1, 0, False, 0)
+        assert (done.removed, done.left, done.ring_is_locked, done.next_ms) == (1, 0, False, 0)
         assert not (folder / files.RING).exists(), "where nothing is left, neither is the ring"
 
     run(main, tmp_path)

@@ -14,7 +14,7 @@ import pytest
 import uvloop
 
 from respram.server import peer
-from respram.server.peer import GARBAGE, LOST, OPEN, SILENT, STALLED, UNTRUSTED, Link
+from respram.server.peer import GARBAGE, LOST, OPEN, SILENT, STALLED, UNTRUSTED, PeerConnection
 from respram.server.secret import Trust, trust_by_secret
 from tests.live import SOON_S
 from tests.secrets import secret_of
@@ -32,14 +32,14 @@ class Owner:
     got: dict[int, bytes] = field(default_factory=dict)
     ended: dict[int, str] = field(default_factory=dict)
 
-    def link_opened(self, link: Link) -> None:
+    def link_opened(self, link: PeerConnection) -> None:
         self.opened.append(link.number)
 
-    def link_received(self, link: Link, data: bytes) -> None:
+    def link_received(self, link: PeerConnection, data: bytes) -> None:
         assert not link.closing
         self.got[link.number] = self.got.get(link.number, b"") + data
 
-    def link_ended(self, link: Link, reason: str) -> None:
+    def link_ended(self, link: PeerConnection, reason: str) -> None:
         assert link.number not in self.ended, "told twice"
         self.ended[link.number] = reason
 
@@ -47,8 +47,8 @@ class Owner:
 @dataclass(slots=True)
 class Pair:
     owner: Owner
-    accepted: Link
-    dialled: Link | None
+    accepted: PeerConnection
+    dialled: PeerConnection | None
     port: int
 
 
@@ -89,12 +89,12 @@ async def until(condition: Callable[[], object], seconds: float = SOON_S) -> Non
 async def listening(context: ssl.SSLContext | None, dialling: ssl.SSLContext | None = None, *, dial: bool = True):  # type: ignore[no-untyped-def]
     """A link that is accepted, and one that dials it, or a port for somebody else."""
     loop, owner = asyncio.get_running_loop(), Owner()
-    accepted = Link(1, b"", context, UNSENT_BYTES_MAX, owner)
+    accepted = PeerConnection(1, b"", context, UNSENT_BYTES_MAX, owner)
     server = await loop.create_server(lambda: accepted, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     dialled = None
     if dial:
-        dialled = Link(2, b"somewhere", dialling, UNSENT_BYTES_MAX, owner)
+        dialled = PeerConnection(2, b"somewhere", dialling, UNSENT_BYTES_MAX, owner)
         await loop.create_connection(lambda: dialled, "127.0.0.1", port)
     try:
         yield Pair(owner, accepted, dialled, port)
@@ -150,7 +150,7 @@ def test_what_is_never_sent_in_the_clear(run: Run, ours: Trust) -> None:
 
             async with await asyncio.start_server(relay, "127.0.0.1", 0) as proxy:
                 port = proxy.sockets[0].getsockname()[1]
-                dialled = Link(2, b"x", ours.dialling, UNSENT_BYTES_MAX, pair.owner)
+                dialled = PeerConnection(2, b"x", ours.dialling, UNSENT_BYTES_MAX, pair.owner)
                 await loop.create_connection(lambda: dialled, "127.0.0.1", port)
                 await until(lambda: len(pair.owner.opened) == 2)
                 dialled.write(b"a-secret-record")
@@ -276,7 +276,7 @@ def test_a_plain_link_to_another_machine_is_never_opened(run: Run) -> None:
     async def main() -> None:
         with socket.socket() as sock:
             owner, transport = Owner(), Elsewhere(sock)
-            link = Link(1, b"", None, UNSENT_BYTES_MAX, owner)
+            link = PeerConnection(1, b"", None, UNSENT_BYTES_MAX, owner)
             link.connection_made(transport)  # type: ignore[arg-type]
             assert transport.aborted and not owner.opened
             link.connection_lost(None)
@@ -294,18 +294,18 @@ def test_a_peer_that_sends_without_pause_leaves_others_their_turns() -> None:
             self.got = bytearray()
             self.ended = False
 
-        def link_opened(self, link: Link) -> None: ...
+        def link_opened(self, link: PeerConnection) -> None: ...
 
-        def link_received(self, link: Link, data: bytes) -> None:
+        def link_received(self, link: PeerConnection, data: bytes) -> None:
             self.got += data
             time.sleep(slow_s * len(data) / 8192)
 
-        def link_ended(self, link: Link, reason: str) -> None:
+        def link_ended(self, link: PeerConnection, reason: str) -> None:
             self.ended = True
 
     async def main() -> None:
         loop, owner = asyncio.get_running_loop(), Slow()
-        server = await loop.create_server(lambda: Link(1, b"", None, 1 << 20, owner), "127.0.0.1", 0)
+        server = await loop.create_server(lambda: PeerConnection(1, b"", None, 1 << 20, owner), "127.0.0.1", 0)
         _, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
         sent = random.Random(3).randbytes(size)
         writer.write(sent)

@@ -228,8 +228,8 @@ cdef class NativeEngine:
         if not homes_use(self.c, table):
             raise MemoryError
 
-    def kept_home(self, NativeSession session not None):
-        return kept_home(self.c, &session.c)
+    def queued_home(self, NativeSession session not None):
+        return queued_home(self.c, &session.c)
 
     def take(self, NativeSession session not None):
         if self.c.feed.session != &session.c:

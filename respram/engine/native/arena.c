@@ -112,17 +112,17 @@ static bool begin_region(Arena *arena) {
 }
 
 /* Asks for the pages of the slabs that come next. A small store asks for none. */
-static void look_ahead(Arena *arena) {
+static void ask_for_pages(Arena *arena) {
     if (arena->region_count < 2)
         return;
     if (arena->asked < arena->fresh)
         arena->asked = arena->fresh;
     if (arena->asked < arena->fresh_end) {
-        if ((size_t)(arena->asked - arena->fresh) <= ASKED_BYTES && pages_ahead(arena->asked, ASKED_BYTES))
+        if ((size_t)(arena->asked - arena->fresh) <= ASKED_BYTES && prefault_ask(arena->asked, ASKED_BYTES))
             arena->asked += ASKED_BYTES;
     } else if (!arena->next && (size_t)(arena->asked - arena->fresh) <= ASKED_BYTES
                && (arena->next = take_region(arena))) {
-        pages_ahead(arena->next, ASKED_BYTES);
+        prefault_ask(arena->next, ASKED_BYTES);
     }
 }
 
@@ -130,7 +130,7 @@ static void look_ahead(Arena *arena) {
 static void look_below(Arena *arena) {
     size_t resident = arena->spares_resident;
     if (resident < ASKED_SPARES && resident < arena->spares
-        && pages_ahead(arena->spare[arena->spares - 1 - resident], SLAB_BYTES))
+        && prefault_ask(arena->spare[arena->spares - 1 - resident], SLAB_BYTES))
         arena->spares_resident++;
 }
 
@@ -146,7 +146,7 @@ static Slab *take_slab(Arena *arena) {
         return NULL;
     Slab *slab = (Slab *)arena->fresh;
     arena->fresh += SLAB_BYTES;
-    look_ahead(arena);
+    ask_for_pages(arena);
     return slab;
 }
 

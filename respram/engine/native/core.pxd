@@ -59,8 +59,8 @@ cdef extern from "engine.h":
         bint hot, trusted, closing, suspended, retried, more, tracks, decides, taken, begun, watches, midway
         const CGuard *guard
         uint64_t permitted[4]
-        uint64_t keeps, exec_bytes_max, keeping, kept_count, kept_bytes, defaulted
-        uint64_t kept_work
+        uint64_t multi_keys_max, exec_bytes_max, queue_keys_max, queued_count, queued_bytes, defaulted
+        uint64_t queued_work
         bint faulted
         CFault fault
         CSubscriber subscriber
@@ -79,7 +79,7 @@ cdef extern from "engine.h":
     ctypedef struct Family:
         uint64_t count, dying, version
     ctypedef struct Digests:
-        bint kept
+        bint enabled
     ctypedef struct Stub:
         pass
     ctypedef struct Stubs:
@@ -217,10 +217,10 @@ cdef extern from "engine.h":
     void lua_limit(Engine *, size_t, size_t)
     void lua_end(Engine *)
     bint programs_call(Engine *, CSession *, Command *, int64_t)
-    bint kept_run(Engine *, CSession *, int64_t, size_t, Command *)
-    bint kept_next(CSession *, Command *)
-    unsigned kept_home(const Engine *, const CSession *)
-    void kept_drop(CSession *)
+    bint multi_run(Engine *, CSession *, int64_t, size_t, Command *)
+    bint multi_next(CSession *, Command *)
+    unsigned queued_home(const Engine *, const CSession *)
+    void multi_drop(CSession *)
     bint watched_next(const CSession *, size_t *, int *, Span *, KeyStamp *)
     void watched_taken(CSession *)
     void watched_drop(CSession *)

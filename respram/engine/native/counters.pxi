@@ -12,12 +12,12 @@ cdef object counters_of(NativeEngine engine):
         "expired": engine.c.expired,
         "stubs": engine.c.stubs.count + engine.c.stub_rows,
         "stub_bytes": stubs_bytes(&engine.c.stubs) + engine.c.stub_key_bytes + engine.c.stub_rows * (
-            RECORD_OVERHEAD_BYTES + SHADOW_BYTES + (TRACED_BYTES if engine.c.digests.kept else 0)),
+            RECORD_OVERHEAD_BYTES + SHADOW_BYTES + (TRACED_BYTES if engine.c.digests.enabled else 0)),
         "records": records,
         "defaulted": engine.c.defaulted,
         "counters_merged": engine.c.counters_merged,
         "script_errors": engine.c.script_errors,
-        "record_overhead_bytes": RECORD_OVERHEAD_BYTES + (TRACED_BYTES if engine.c.digests.kept else 0),
+        "record_overhead_bytes": RECORD_OVERHEAD_BYTES + (TRACED_BYTES if engine.c.digests.enabled else 0),
     }
     for number in range(LATE_BOUNDS + 1):
         counters["late_%d" % number] = engine.c.late.counts[number]

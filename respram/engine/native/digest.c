@@ -142,12 +142,12 @@ void digest_drop(Engine *engine, Record *record, uint64_t successor) {
 /* -- stubs: like records, but listed by themselves; where no digests are kept they are listed and no more ---------- */
 bool digest_make_stub_room(Engine *engine, int64_t end_ms, uint64_t clock, int64_t now_ms) {
     Digests *digests = &engine->digests;
-    if (digests->kept && !young_make_room(digests, now_ms))
+    if (digests->enabled && !young_make_room(digests, now_ms))
         return false;
     Granule *end = granule_make(engine, end_ms >> GRANULE_SHIFT, digests->room_end), *stamp = NULL;
     if (!end)
         return false;
-    if (digests->kept && !(stamp = granule_make(engine, stamp_of(clock), digests->room_stamp))) {
+    if (digests->enabled && !(stamp = granule_make(engine, stamp_of(clock), digests->room_stamp))) {
         granule_release(engine, end);
         return false;
     }
@@ -171,7 +171,7 @@ void digest_count_stub(Engine *engine, uint32_t number) {
 
 void digest_add_stub(Engine *engine, uint32_t number) {
     granule_list_stub(engine, engine->digests.room_end, number);
-    if (engine->digests.kept)
+    if (engine->digests.enabled)
         digest_count_stub(engine, number);
 }
 
@@ -182,7 +182,7 @@ void digest_drop_stub(Engine *engine, uint32_t number, uint64_t successor) {
     Granule *end = digest_granule(digests, stub_end_ms(stub) >> GRANULE_SHIFT), *stamp = NULL;
     always(end && end->stubs);
     granule_unlist_stub(engine, end, number);
-    if (digests->kept) {
+    if (digests->enabled) {
         uint64_t id = stub_id(engine, stub);
         int64_t written = stamp_of(stub_clock(stub)), gone = later(written, stamp_of(successor));
         stamp = digest_granule(digests, written);

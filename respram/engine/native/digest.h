@@ -21,7 +21,7 @@ typedef struct Granule { /* 1,024 ms */
     uint32_t ending;         /* records that end in it */
     uint32_t held, capacity; /* places in use, and all */
     uint32_t written;        /* records and stubs whose stamp lies in it */
-    /* that end in it, and the number of one; they are listed where digests are not kept, too */
+    /* that end in it, and the number of one; they are listed where digests are off, too */
     uint32_t stubs, first_stub;
 } Granule;
 
@@ -42,7 +42,7 @@ typedef struct Trace { /* before each record, in a node that may have peers */
 } Trace;
 
 typedef struct Digests {
-    bool kept;
+    bool enabled;
     uint64_t ids_key[2];
     uint64_t count, sum;
     Granule **granules; /* open addressing by number */
@@ -80,7 +80,7 @@ static inline void set_granule(Trace *trace, const Granule *granule) {
     trace->granule_high = (uint16_t)((uint64_t)(uintptr_t)granule >> 32);
 }
 
-/* digest.c: the first are called for every change of a record, where digests are kept */
+/* digest.c: the first are called for every change of a record, where digests are on */
 bool digest_track(Engine *engine, uint64_t ids_key, int64_t now_ms);
 Before digest_before(const Record *record);
 bool digest_make_room(Engine *engine, int64_t end_ms, uint64_t clock, int64_t now_ms);

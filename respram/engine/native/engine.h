@@ -22,7 +22,7 @@
 #define HOT_ARGS_MAX 1024          /* api.py has both, and says why */
 #define HOT_BYTES_MAX (1u << 20)
 #define HOT_REPLY_BYTES_MAX ((size_t)8 << 20)
-#define KEPT_BYTES_MAX ((uint64_t)32 << 20)
+#define QUEUED_BYTES_MAX ((uint64_t)32 << 20)
 #define FEED_MOVED_BYTES_MAX ((uint64_t)2 << 20)
 #define ALLOWED_BYTES_LEAST ((uint64_t)1 << 20)
 /* Of a shadow: as long as any node's --max-ttl may be. A record that was cut remembers the end that it was given. */
@@ -150,11 +150,11 @@ typedef struct Session {
     size_t pending_at, pending_wiped;
     Scan scan; /* of the incomplete command at `pending_at`, or at the end of the input */
     Args args;
-    Buffer kept; /* hot commands in MULTI, run up to `kept_at` */
-    size_t kept_at;
+    Buffer queued; /* hot commands in MULTI, run up to `queued_at` */
+    size_t queued_at;
     Buffer watched, awaited; /* keys under WATCH, with their stamps, and those that were missing: see watches.c */
-    uint64_t keeps, exec_bytes_max, keeping, kept_work; /* keys that those kept may look up, and do */
-    uint64_t kept_count, kept_bytes; /* of their arguments */
+    uint64_t multi_keys_max, exec_bytes_max, queue_keys_max, queued_work; /* keys that the queue may name, and does */
+    uint64_t queued_count, queued_bytes; /* of their arguments */
     uint64_t defaulted; /* its fast writes that named no TTL */
     Fault fault;        /* why it is closing, where that is its input */
     bool faulted;
@@ -484,12 +484,12 @@ void lua_end(Engine *engine);
 
 /* multi.c: hot commands in MULTI */
 /* in MULTI; false: it is for `dispatch` */
-bool kept_turn(Engine *engine, Session *session, const Command *command, int64_t now_ms);
-bool kept_run(Engine *engine, Session *session, int64_t now_ms, size_t reply_bytes_max,
+bool multi_turn(Engine *engine, Session *session, const Command *command, int64_t now_ms);
+bool multi_run(Engine *engine, Session *session, int64_t now_ms, size_t reply_bytes_max,
               Command *command); /* false: `command` is for `dispatch`, then it goes on */
-bool kept_next(Session *session, Command *command); /* takes the next out without running it */
-unsigned kept_home(const Engine *engine, const Session *session);
-void kept_drop(Session *session);
+bool multi_next(Session *session, Command *command); /* takes the next out without running it */
+unsigned queued_home(const Engine *engine, const Session *session);
+void multi_drop(Session *session);
 
 /* watches.c: what a session watches */
 bool watched_changed(Engine *engine, const Session *session, int64_t now_ms);

@@ -45,8 +45,8 @@ void session_close(Session *session) {
     scan_reset(session);
     args_free(&session->args);
     pending_clear(session, 0);
-    kept_drop(session);
-    buffer_clear(&session->kept, 0);
+    multi_drop(session);
+    buffer_clear(&session->queued, 0);
     watched_drop(session);
     buffer_clear(&session->watched, 0);
     buffer_clear(&session->awaited, 0);
@@ -282,7 +282,7 @@ static Turn over(Engine *engine) {
     finish_reply(engine);
     session->defaulted += engine->defaulted - feed->defaulted_before;
     if (session->closing) {
-        if (session->pending.len || session->kept.len || session->watched.len || session->awaited.len)
+        if (session->pending.len || session->queued.len || session->watched.len || session->awaited.len)
             session_close(session);
     } else {
         if (session->pending_at == session->pending.len)
@@ -345,14 +345,14 @@ static Turn go_on(Engine *engine) {
             return over(engine);
         }
         Command *command = &batch->commands[batch->next];
-        if (unlikely(!session->hot && !session->keeping))
+        if (unlikely(!session->hot && !session->queue_keys_max))
             return cold(engine);
         if (unlikely(command->hot == UNKNOWN_YET))
             prepare(engine, command);
         size_t before = engine->reply.len;
         if (command->hot == COLD
             || !(session->hot ? hot_run(engine, session, command, feed->now_ms)
-            : kept_turn(engine, session, command, feed->now_ms))) {
+            : multi_turn(engine, session, command, feed->now_ms))) {
             always(session->midway || engine->reply.len == before); /* who declines has said nothing */
             return cold(engine);
         }

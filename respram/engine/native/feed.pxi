@@ -108,8 +108,8 @@ cdef object feed_run_queued(NativeEngine engine, NativeSession session, int64_t 
     cdef Command command
     check_place(0, now_ms)
     if engine.c.feed.session != &session.c:
-        raise RuntimeError("what is kept is run by EXEC, in a feed of its session")
-    handed = None if kept_run(engine.c, &session.c, now_ms, reply_bytes_max, &command) else argv_of(&command)
+        raise RuntimeError("what is queued is run by EXEC, in a feed of its session")
+    handed = None if multi_run(engine.c, &session.c, now_ms, reply_bytes_max, &command) else argv_of(&command)
     if engine.c.channels.waiting_count:
         channels_hand_over(engine.c, engine.deliver)
     if engine.c.notes.len or engine.c.notes_lost:

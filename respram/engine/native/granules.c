@@ -77,17 +77,17 @@ void granule_let_go(Engine *engine, Granule *granule) {
 }
 
 static void make_dense(Granule *granule) {
-    uint32_t kept = 0;
+    uint32_t left = 0;
     for (uint32_t place = 0; place < granule->held; place++) {
         if (place + PREFETCHED < granule->held && granule->records[place + PREFETCHED])
             __builtin_prefetch(trace_of(granule->records[place + PREFETCHED]), 1);
         Record *record = granule->records[place];
         if (record) {
-            granule->records[kept] = record;
-            trace_of(record)->place = kept++;
+            granule->records[left] = record;
+            trace_of(record)->place = left++;
         }
     }
-    granule->held = kept;
+    granule->held = left;
 }
 
 bool granule_widen(Digests *digests, Granule *granule) {

@@ -36,7 +36,7 @@ Engine *engine_new(const Settings *settings) {
     return engine;
 }
 
-/* A record's block begins with its place in its family, where it is a member, and its trace, where digests are kept. */
+/* A record's block begins with its place in its family, where it is a member, and its trace, where digests are on. */
 static Record *take_block(Engine *engine, int db, size_t bytes) {
     size_t lead = lead_of(engine, db);
     uint8_t *block = arena_take(&engine->arena, lead + bytes);
@@ -176,11 +176,11 @@ Record *keyspace_reshape(Engine *engine, Record *record, bool shadowed, size_t v
     if (shadowed)
         record_set_shadow(moved, record_shadow_ms(record));
     Span key = record_key(record);
-    size_t kept = key.len + (keep_value ? least(record->value_bytes, value_bytes) : 0);
-    if (kept)
-        memcpy((uint8_t *)record_key(moved).bytes, key.bytes, kept);
+    size_t copied = key.len + (keep_value ? least(record->value_bytes, value_bytes) : 0);
+    if (copied)
+        memcpy((uint8_t *)record_key(moved).bytes, key.bytes, copied);
     wheel_relink(moved);
-    if (engine->digests.kept)
+    if (engine->digests.enabled)
         digest_moved(moved);
     if (is_member(moved->db))
         family_moved(engine, moved);
@@ -214,7 +214,7 @@ static Record *make(Engine *engine, int db, uint64_t hash, Span key, size_t valu
     record->flags = (uint8_t)(RECORD_STUB | (shadowed ? RECORD_SHADOWED : 0));
     if (key.len)
         memcpy((uint8_t *)record_key(record).bytes, key.bytes, key.len);
-    if (engine->digests.kept)
+    if (engine->digests.enabled)
         dump_enter(engine, record);
     table_insert(table, hash, record);
     count_stub(engine, record, 1);
@@ -228,7 +228,7 @@ Record *keyspace_write(Engine *engine, Record *record, int db, uint64_t hash, Sp
                        uint64_t clock, uint16_t node, int64_t deadline_ms, int64_t shadow_ms, bool implicit,
                        int64_t now_ms, uint32_t stub) {
     size_t value_bytes = content ? content->bytes.len : 0;
-    bool is_new = record == NULL, is_tracked = engine->digests.kept;
+    bool is_new = record == NULL, is_tracked = engine->digests.enabled;
     int64_t end_ms = deadline_ms > shadow_ms ? deadline_ms : shadow_ms;
     Before before = {0};
     always(deadline_ms >= 0 && deadline_ms <= TIME_MS_MAX && shadow_ms >= 0 && shadow_ms <= TIME_MS_MAX);
@@ -321,7 +321,7 @@ void keyspace_forget(Engine *engine, Record *record, uint64_t cleared) {
 
 /* The wheel has let go of it already. `successor`: the clock of the stub that takes its place, or its own. */
 static void destroy(Engine *engine, Record *record, uint64_t cleared, uint64_t successor) {
-    if (engine->digests.kept)
+    if (engine->digests.enabled)
         digest_drop(engine, record, successor);
     keyspace_forget(engine, record, cleared);
 }
@@ -348,7 +348,7 @@ uint64_t keyspace_next_clock(const Engine *engine, const Record *replaced, uint3
  * the older value, no peer and no file, there is nothing to be remembered, but of a head: its members may live for
  * longer. */
 static int64_t shadow_left(const Engine *engine, const Record *replaced, uint32_t stub, int64_t deadline_ms) {
-    bool is_remembered = engine->digests.kept || engine->settings.outbox_bytes_max
+    bool is_remembered = engine->digests.enabled || engine->settings.outbox_bytes_max
         || (replaced && replaced->flags & RECORD_KIND);
     if (!(replaced || stub) || !is_remembered)
         return 0;

@@ -119,7 +119,7 @@ static bool take_record(const uint8_t **at, const uint8_t *end, Arrived *record)
 
 static bool is_acceptable(const Engine *engine, const Arrived *record, Known known, int64_t now_ms) {
     const Settings *settings = &engine->settings;
-    if (record->flags & PACKED_NAMED && !engine->digests.kept)
+    if (record->flags & PACKED_NAMED && !engine->digests.enabled)
         return false; /* it could not find the record that it is about */
     uint64_t latest_stamp_ms = (uint64_t)(now_ms + settings->clock_offset_ms_max);
     uint64_t horizon_ms = latest_stamp_ms + (uint64_t)settings->max_ttl_ms;
@@ -147,7 +147,7 @@ static bool find_known(Engine *engine, Arrived *arrived, Buffer *found_key, uint
     *known = (Known){0};
     if (arrived->flags & PACKED_NAMED) {
         known->stub = stubs_find(&engine->stubs, &arrived->name);
-        known->record = known->stub || !engine->digests.kept ? NULL : dump_find(engine, &arrived->name);
+        known->record = known->stub || !engine->digests.enabled ? NULL : dump_find(engine, &arrived->name);
         if (!known->record)
             return true;
         Span key = record_key(known->record);
@@ -202,18 +202,18 @@ static bool widen_record(Engine *engine, Record *record, int64_t ends_ms, const 
         return true;
     Before before = digest_before(record);
     int64_t deadline_ms = record_deadline_ms(record), end_ms = deadline_ms > shadow_ms ? deadline_ms : shadow_ms;
-    if (engine->digests.kept && !digest_make_room(engine, end_ms, record->clock, now_ms))
+    if (engine->digests.enabled && !digest_make_room(engine, end_ms, record->clock, now_ms))
         return false;
     uint64_t clock = record->clock;
     record = keyspace_reshape(engine, record, shadow_ms != 0, record->value_bytes, true);
     if (!record) {
-        if (engine->digests.kept)
+        if (engine->digests.enabled)
             digest_give_up(engine, end_ms, clock);
         return false;
     }
     if (shadow_ms)
         record_set_shadow(record, shadow_ms);
-    if (engine->digests.kept)
+    if (engine->digests.enabled)
         digest_change(engine, record, before);
     if (record->flags & RECORD_STUB)
         wheel_move(&engine->wheel, record, end_ms, now_ms);

@@ -11,7 +11,7 @@ cdef bint holds_records(const Engine *c) noexcept:
 
 cdef object peers_track(Engine *c, ids_key, int64_t now_ms):
     check_place(0, now_ms)
-    if c.digests.kept:
+    if c.digests.enabled:
         raise AssertionError("digests are kept already")
     if c.lead or not digest_track(c, ids_key, now_ms):
         raise MemoryError
@@ -19,7 +19,7 @@ cdef object peers_track(Engine *c, ids_key, int64_t now_ms):
 
 cdef int check_tracked(Engine *c, int64_t now_ms) except -1:
     check_place(0, now_ms)
-    if not c.digests.kept:
+    if not c.digests.enabled:
         raise AssertionError("track comes first")
     return 0
 

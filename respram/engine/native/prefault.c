@@ -47,16 +47,16 @@ static struct {
     Request ring[REQUESTS_MAX];
     size_t head, tail; /* requests finished, and requests made */
     bool started, refused;
-} ahead = {.lock = PTHREAD_MUTEX_INITIALIZER, .asked = PTHREAD_COND_INITIALIZER};
+} requests = {.lock = PTHREAD_MUTEX_INITIALIZER, .asked = PTHREAD_COND_INITIALIZER};
 
 /* Splits the first request's next piece off; behind its last one it is done. */
 static Request next_piece(size_t piece_bytes) {
-    Request *first = &ahead.ring[ahead.head % REQUESTS_MAX];
+    Request *first = &requests.ring[requests.head % REQUESTS_MAX];
     Request piece = {first->start, first->bytes < piece_bytes ? first->bytes : piece_bytes};
     first->start += piece.bytes;
     first->bytes -= piece.bytes;
     if (!first->bytes)
-        ahead.head++;
+        requests.head++;
     return piece;
 }
 
@@ -67,20 +67,20 @@ static void *work(void *nothing) {
     (void)nothing;
     pthread_setname_np(pthread_self(), "respram-pages");
     bool gives_way = pthread_setschedparam(pthread_self(), SCHED_IDLE, &lowest) == 0;
-    pthread_mutex_lock(&ahead.lock);
-    ahead.refused = !gives_way;
+    pthread_mutex_lock(&requests.lock);
+    requests.refused = !gives_way;
     while (gives_way) {
-        while (ahead.head == ahead.tail)
-            pthread_cond_wait(&ahead.asked, &ahead.lock);
-        size_t number = ahead.head;
+        while (requests.head == requests.tail)
+            pthread_cond_wait(&requests.asked, &requests.lock);
+        size_t number = requests.head;
         Request piece = next_piece(piece_bytes);
-        pthread_mutex_unlock(&ahead.lock);
+        pthread_mutex_unlock(&requests.lock);
         bool done = !piece.bytes || madvise(piece.start, piece.bytes, MADV_POPULATE_WRITE) == 0;
-        pthread_mutex_lock(&ahead.lock);
-        if (!done && ahead.head == number) /* there is no memory, which the loop will notice */
-            ahead.head++;
+        pthread_mutex_lock(&requests.lock);
+        if (!done && requests.head == number) /* there is no memory, which the loop will notice */
+            requests.head++;
     }
-    pthread_mutex_unlock(&ahead.lock);
+    pthread_mutex_unlock(&requests.lock);
     return NULL;
 }
 
@@ -100,35 +100,35 @@ static bool start(void) {
     return done;
 }
 
-bool pages_ahead(void *from, size_t bytes) {
-    if (pthread_mutex_trylock(&ahead.lock) != 0)
+bool prefault_ask(void *from, size_t bytes) {
+    if (pthread_mutex_trylock(&requests.lock) != 0)
         return false; /* the thread is taking a request, or this is the child of a fork */
-    if (!ahead.started) {
-        ahead.started = true;
-        ahead.refused = !start();
+    if (!requests.started) {
+        requests.started = true;
+        requests.refused = !start();
     }
-    bool taken = !ahead.refused && ahead.tail - ahead.head < REQUESTS_MAX;
+    bool taken = !requests.refused && requests.tail - requests.head < REQUESTS_MAX;
     if (taken) {
-        ahead.ring[ahead.tail++ % REQUESTS_MAX] = (Request){from, bytes};
-        pthread_cond_signal(&ahead.asked);
+        requests.ring[requests.tail++ % REQUESTS_MAX] = (Request){from, bytes};
+        pthread_cond_signal(&requests.asked);
     }
-    pthread_mutex_unlock(&ahead.lock);
+    pthread_mutex_unlock(&requests.lock);
     return taken;
 }
 
 void pages_withdraw(const void *from, size_t bytes) {
     const uint8_t *start = from;
-    if (pthread_mutex_trylock(&ahead.lock) != 0)
+    if (pthread_mutex_trylock(&requests.lock) != 0)
         return;
-    for (size_t number = ahead.head; number != ahead.tail; number++) {
-        Request *request = &ahead.ring[number % REQUESTS_MAX];
+    for (size_t number = requests.head; number != requests.tail; number++) {
+        Request *request = &requests.ring[number % REQUESTS_MAX];
         if (request->start < start + bytes && start < request->start + request->bytes)
             request->bytes = 0;
     }
-    pthread_mutex_unlock(&ahead.lock);
+    pthread_mutex_unlock(&requests.lock);
 }
 #else
-bool pages_ahead(void *from, size_t bytes) {
+bool prefault_ask(void *from, size_t bytes) {
     (void)from;
     (void)bytes;
     return false;

@@ -221,14 +221,14 @@ bool programs_inside(Engine *engine, Session *session, Command *command, int64_t
         command->hash = keyspace_hash(engine, command_arg(command, 1));
     if (!hot_run(engine, session, command, now_ms))
         return false;
-    bool kept = seal_flush(engine);
+    bool whole = seal_flush(engine);
     if (is_endless(engine, session, command, now_ms))
-        kept &= buffer_append(log, ":-1\r\n", 5);
+        whole &= buffer_append(log, ":-1\r\n", 5);
     else
-        kept &= buffer_append(log, engine->reply.bytes + before, engine->reply.len - before);
+        whole &= buffer_append(log, engine->reply.bytes + before, engine->reply.len - before);
     buffer_cut(&engine->reply, before);
-    *broken = !kept;
-    return kept;
+    *broken = !whole;
+    return whole;
 }
 
 /* A command of a script that runs in Lua: its reply, in RESP2, is in `log`. */

@@ -126,7 +126,7 @@ bool seal_is_used(const Engine *engine, uint32_t key) {
     for (uint32_t node = 1; node < nodes->count; node++)
         if (nodes->uses[node] && nodes->seals[node].key == key)
             return true;
-    return engine->seals.ahead_key == key;
+    return engine->seals.pad_key == key;
 }
 
 /* -- blocks -------------------------------------------------------------------------------------- */
@@ -176,29 +176,29 @@ static uint64_t spend(Seals *seals, size_t blocks) {
     return first;
 }
 
-/* A new pad ahead. What was not used of the last one is overwritten, or wiped. */
+/* A new pad for writes. What was not used of the last one is overwritten, or wiped. */
 static bool refill(Engine *engine) {
     Seals *seals = &engine->seals;
     if (seals->made > seals->spent && seals->spent < PAD_BLOCKS)
-        wipe(seals->pads[PAD_AHEAD].stream + seals->spent * BLOCK_BYTES, (seals->made - seals->spent) * BLOCK_BYTES);
+        wipe(seals->pads[PAD_WRITES].stream + seals->spent * BLOCK_BYTES, (seals->made - seals->spent) * BLOCK_BYTES);
     seals->spent = PAD_BLOCKS;
-    seals->ahead_key = seal_key(engine, seals->lender.take(seals->lender.context));
-    if (!seals->ahead_key)
+    seals->pad_key = seal_key(engine, seals->lender.take(seals->lender.context));
+    if (!seals->pad_key)
         return false;
-    seals->ahead = spend(seals, PAD_BLOCKS);
+    seals->pad_position = spend(seals, PAD_BLOCKS);
     seals->spent = seals->made = 0;
     return true;
 }
 
 /* Encrypts the next blocks of the pad: all of it where the binding has to be called, else not many more than are
  * needed. */
-static bool make_ahead(Engine *engine, size_t needed) {
+static bool encrypt_pad(Engine *engine, size_t needed) {
     Seals *seals = &engine->seals;
-    Pad *pad = &seals->pads[PAD_AHEAD];
-    Cipher *cipher = seals->ciphers[seals->ahead_key - 1];
+    Pad *pad = &seals->pads[PAD_WRITES];
+    Cipher *cipher = seals->ciphers[seals->pad_key - 1];
     if (!cipher) {
-        lay(pad, 0, engine->settings.node, seals->ahead, PAD_BLOCKS);
-        if (!encrypt(seals, seals->ahead_key, PAD_AHEAD, PAD_BLOCKS))
+        lay(pad, 0, engine->settings.node, seals->pad_position, PAD_BLOCKS);
+        if (!encrypt(seals, seals->pad_key, PAD_WRITES, PAD_BLOCKS))
             return false;
         seals->made = PAD_BLOCKS;
         return true;
@@ -206,21 +206,21 @@ static bool make_ahead(Engine *engine, size_t needed) {
     size_t count = needed - seals->made > PIECE_BLOCKS ? needed - seals->made : PIECE_BLOCKS;
     if (count > PAD_BLOCKS - seals->made)
         count = PAD_BLOCKS - seals->made;
-    lay(pad, 0, engine->settings.node, seals->ahead + seals->made, count);
+    lay(pad, 0, engine->settings.node, seals->pad_position + seals->made, count);
     if (!cipher_blocks(cipher, pad->blocks, count, pad->stream + seals->made * BLOCK_BYTES))
         return false;
     seals->made += count;
     return true;
 }
 
-/* What is left of the pad ahead is overwritten, and never used: the next value takes a new one. */
+/* What is left of the pad for writes is overwritten, and never used: the next value takes a new one. */
 void seal_leave_pad(Engine *engine) {
     Seals *seals = &engine->seals;
     if (!seals->pads)
         return;
-    wipe(seals->pads[PAD_AHEAD].stream, sizeof seals->pads[PAD_AHEAD].stream);
+    wipe(seals->pads[PAD_WRITES].stream, sizeof seals->pads[PAD_WRITES].stream);
     seals->spent = PAD_BLOCKS;
-    seals->ahead_key = 0;
+    seals->pad_key = 0;
 }
 
 static void set_seal(Content *content, uint64_t sealer, uint32_t key, uint64_t position) {
@@ -268,19 +268,19 @@ bool seal_value(Engine *engine, Span value, Content *content) {
     if (value.len >= LONG_BYTES)
         return seal_long(engine, value, content);
     size_t end = seals->spent + blocks_of(value.len);
-    if (unlikely(end > PAD_BLOCKS || !seals->ahead_key)) {
+    if (unlikely(end > PAD_BLOCKS || !seals->pad_key)) {
         if (!refill(engine))
             return false;
         end = blocks_of(value.len);
     }
-    if (value.len >= RUN_BYTES && seals->ciphers[seals->ahead_key - 1]) {
-        content->cipher = seals->ciphers[seals->ahead_key - 1];
+    if (value.len >= RUN_BYTES && seals->ciphers[seals->pad_key - 1]) {
+        content->cipher = seals->ciphers[seals->pad_key - 1];
     } else {
-        if (unlikely(end > seals->made) && !make_ahead(engine, end))
+        if (unlikely(end > seals->made) && !encrypt_pad(engine, end))
             return false;
-        content->stream = seals->pads[PAD_AHEAD].stream + seals->spent * BLOCK_BYTES;
+        content->stream = seals->pads[PAD_WRITES].stream + seals->spent * BLOCK_BYTES;
     }
-    set_seal(content, engine->settings.node, seals->ahead_key, seals->ahead + seals->spent);
+    set_seal(content, engine->settings.node, seals->pad_key, seals->pad_position + seals->spent);
     return true;
 }
 
@@ -288,7 +288,7 @@ bool seal_value(Engine *engine, Span value, Content *content) {
 static void use_up(Seals *seals, size_t blocks) {
     size_t end = seals->spent + blocks, made = seals->made < end ? seals->made : end;
     if (made > seals->spent)
-        wipe(seals->pads[PAD_AHEAD].stream + seals->spent * BLOCK_BYTES, (made - seals->spent) * BLOCK_BYTES);
+        wipe(seals->pads[PAD_WRITES].stream + seals->spent * BLOCK_BYTES, (made - seals->spent) * BLOCK_BYTES);
     seals->spent = end;
     if (seals->made < end)
         seals->made = end;

@@ -1,4 +1,4 @@
-/* Part of engine.h: what a binding lends for sealing, and what lies ahead or waits to be opened. See seal.c. */
+/* Part of engine.h: what a binding lends for sealing, the pad for writes, and what waits to be opened. See seal.c. */
 #ifndef RESPRAM_SEAL_H
 #define RESPRAM_SEAL_H
 
@@ -25,7 +25,7 @@ typedef struct Pad {
     uint8_t stream[PAD_BYTES + BLOCK_BYTES]; /* the cipher asks for a block more than it writes */
 } Pad;
 
-enum { PAD_AHEAD, PAD_REPLIES, PAD_SINGLE, PAD_COUNT };
+enum { PAD_WRITES, PAD_REPLIES, PAD_SINGLE, PAD_COUNT };
 
 /* cipher.c: AES from the machine's libcrypto */
 #define SEAL_KEY_BYTES 32
@@ -62,9 +62,9 @@ typedef struct Seals {
     uint64_t *keys; /* ids by number - 1; 0: given back */
     Cipher **ciphers; /* likewise; NULL: the lender's */
     uint32_t key_count, key_capacity;
-    uint32_t ahead_key;
-    size_t spent, made; /* blocks of the pad ahead: used, and encrypted */
-    uint64_t ahead;    /* position of its first block */
+    uint32_t pad_key;
+    size_t spent, made; /* blocks of the pad for writes: used, and encrypted */
+    uint64_t pad_position; /* position of its first block */
     uint64_t position; /* of the next block that nothing was sealed with */
     uint32_t long_count; /* long values sealed */
     uint32_t note_count, noted_blocks, noted_key;

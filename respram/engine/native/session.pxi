@@ -167,20 +167,20 @@ cdef class NativeSession:
         return session_buffered_bytes(&self.c)
 
     @property
-    def keeping(self):
-        return self.c.keeping
+    def queue_keys_max(self):
+        return self.c.queue_keys_max
 
-    @keeping.setter
-    def keeping(self, uint64_t keeping):
-        self.c.keeping = keeping
+    @queue_keys_max.setter
+    def queue_keys_max(self, uint64_t queue_keys_max):
+        self.c.queue_keys_max = queue_keys_max
 
     @property
-    def keeps(self):
-        return self.c.keeps
+    def multi_keys_max(self):
+        return self.c.multi_keys_max
 
-    @keeps.setter
-    def keeps(self, uint64_t keeps):
-        self.c.keeps = keeps
+    @multi_keys_max.setter
+    def multi_keys_max(self, uint64_t multi_keys_max):
+        self.c.multi_keys_max = multi_keys_max
 
     @property
     def exec_bytes_max(self):
@@ -215,29 +215,29 @@ cdef class NativeSession:
         self.c.midway = midway
 
     @property
-    def kept(self):
-        return self.c.kept_count
+    def queued(self):
+        return self.c.queued_count
 
     @property
-    def kept_work(self):
-        return self.c.kept_work
+    def queued_work(self):
+        return self.c.queued_work
 
     @property
-    def kept_bytes(self):
-        return self.c.kept_bytes
+    def queued_bytes(self):
+        return self.c.queued_bytes
 
     def take_queued(self):
         cdef Command command
         commands = []
         try:
-            while kept_next(&self.c, &command):
+            while multi_next(&self.c, &command):
                 commands.append(argv_of(&command))
         finally:
-            kept_drop(&self.c)
+            multi_drop(&self.c)
         return commands
 
     def drop_queued(self):
-        kept_drop(&self.c)
+        multi_drop(&self.c)
 
     @property
     def watched(self):

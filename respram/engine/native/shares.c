@@ -213,7 +213,7 @@ static Version version_of(const Engine *engine, const Record *record) {
 /* -- counting -------------------------------------------------------------------------------------- */
 /* Where there may be peers, and no majority decides. */
 bool counters_converge(const Engine *engine) {
-    return engine->settings.counters && engine->digests.kept;
+    return engine->settings.counters && engine->digests.enabled;
 }
 
 static bool store(Engine *engine, int db, uint64_t hash, Span key, const Counter *counter, int64_t deadline_ms,

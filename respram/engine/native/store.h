@@ -85,7 +85,7 @@ void give_pages(void *pages, size_t bytes);
 void unmap_pages(void *pages, size_t bytes);
 
 /* -- prefault.c: pages before they are needed ------------------------------------------------------- */
-bool pages_ahead(void *from, size_t bytes); /* false: not now, or never; they come when they are written */
+bool prefault_ask(void *from, size_t bytes); /* false: not now, or never; they come when they are written */
 /* before they are given back: what was asked of them is not done */
 void pages_withdraw(const void *from, size_t bytes);
 

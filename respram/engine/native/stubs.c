@@ -422,7 +422,7 @@ static bool stub_of_record(Engine *engine, Record *record, int64_t now_ms) {
     int64_t deadline_ms = record_deadline_ms(record), shadow_ms = record_shadow_ms(record);
     int64_t end_ms = shadow_ms ? shadow_ms : deadline_ms;
     Name name = stub_name(record->db, record_key(record));
-    if (!engine->digests.kept && !digest_make_stub_room(engine, end_ms, record->clock, now_ms)) {
+    if (!engine->digests.enabled && !digest_make_stub_room(engine, end_ms, record->clock, now_ms)) {
         stubs_give(&engine->stubs, number);
         return false;
     }
@@ -432,7 +432,7 @@ static bool stub_of_record(Engine *engine, Record *record, int64_t now_ms) {
     note_end(&engine->stubs, end_ms, now_ms);
     nodes_use(&engine->nodes, known);
     fill(stub_at(&engine->stubs, number), &name, record->clock, known, deadline_ms, shadow_ms);
-    if (engine->digests.kept)
+    if (engine->digests.enabled)
         digest_turned(engine, record, number);
     else
         digest_add_stub(engine, number);
@@ -476,7 +476,7 @@ bool stub_bury(Engine *engine, Record *record, uint32_t stub, const Name *name, 
         return true;
     uint64_t cleared = record->flags & RECORD_KIND ? family_cleared_by(record, clock, now_ms) : 0;
     wheel_remove(&engine->wheel, record);
-    if (engine->digests.kept)
+    if (engine->digests.enabled)
         digest_drop(engine, record, clock);
     keyspace_forget(engine, record, cleared);
     return true;

@@ -244,7 +244,7 @@ static void ready_some(Table *table) {
         return;
     for (int i = 0; i < READIED_BY_WRITE && table->ready < next->count; i++, table->ready++) {
         if (table->ready % SLICE_LINES == 0 && table->ready + SLICE_LINES < next->count)
-            pages_ahead(&next->lines[table->ready + SLICE_LINES], SLICE_LINES * sizeof(Line));
+            prefault_ask(&next->lines[table->ready + SLICE_LINES], SLICE_LINES * sizeof(Line));
         *(volatile uint8_t *)&next->lines[table->ready].passed = 0;
     }
     count_bytes(table);

@@ -98,7 +98,7 @@ static void begin(Engine *engine, Links *partitions, uint64_t ids_key, int64_t n
     digests->bytes += PARTITIONS * sizeof *partitions;
     digests->ids_key[0] = ids_key;
     digests->young_from = (now_ms >> GRANULE_SHIFT) - YOUNG_GRANULES;
-    digests->kept = true;
+    digests->enabled = true;
     engine->lead = sizeof(Trace);
     for (int db = 0; db < SPACES; db++)
         engine->tables[db].lead = lead_of(engine, db);
@@ -107,7 +107,7 @@ static void begin(Engine *engine, Links *partitions, uint64_t ids_key, int64_t n
 /* There was no memory to begin. Granules stay that list stubs, which need no digests. */
 static void stop(Engine *engine) {
     Digests *digests = &engine->digests;
-    digests->kept = false;
+    digests->enabled = false;
     digests->named_record = NULL;
     for (uint64_t place = digests->granule_capacity; place-- > 0;) {
         Granule *granule = digests->granules[place];

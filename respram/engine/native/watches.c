@@ -201,7 +201,7 @@ static KeyStamp stamp_of(Engine *engine, int db, uint64_t hash, Span key, int64_
 }
 
 HANDLER(watch) {
-    if (session->watches || !session->keeps || command->argc < 2 || !reply_reserve(engine, REPLY_HEAD_BYTES))
+    if (session->watches || !session->multi_keys_max || command->argc < 2 || !reply_reserve(engine, REPLY_HEAD_BYTES))
         return false;
     size_t bytes = session->watched.len, before = bytes;
     for (size_t number = 1; number < command->argc; number++) {

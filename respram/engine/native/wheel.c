@@ -55,8 +55,8 @@ void wheel_init(Wheel *wheel) {
 }
 
 void wheel_place(Wheel *wheel, Record *record, int64_t due_ms, int64_t now_ms) {
-    int64_t ahead_ms = due_ms - now_ms;
-    int level = ahead_ms < REACH_MS[0] ? 0 : ahead_ms < REACH_MS[1] ? 1 : ahead_ms < REACH_MS[2] ? 2 : 3;
+    int64_t left_ms = due_ms - now_ms;
+    int level = left_ms < REACH_MS[0] ? 0 : left_ms < REACH_MS[1] ? 1 : left_ms < REACH_MS[2] ? 2 : 3;
     int64_t tick = due_ms >> SHIFT[level];
     int slots = FIRST[level + 1] - FIRST[level];
     int number = FIRST[level] + (int)(tick & (slots - 1));

@@ -16,10 +16,10 @@ static uint64_t tally_place(const Tally *young, uint64_t capacity, int64_t stamp
 
 /* A new table of those that count, at most a quarter full. */
 bool young_renew(Digests *digests) {
-    uint64_t kept = 0, capacity = YOUNG_MIN;
+    uint64_t counted = 0, capacity = YOUNG_MIN;
     for (uint64_t place = 0; place < digests->young_capacity; place++)
-        kept += tally_counts(digests, &digests->young[place]);
-    while (capacity < kept * 4)
+        counted += tally_counts(digests, &digests->young[place]);
+    while (capacity < counted * 4)
         capacity *= 2;
     Tally *young = calloc(capacity, sizeof *young);
     if (!young)
@@ -33,7 +33,7 @@ bool young_renew(Digests *digests) {
     free(digests->young);
     digests->young = young;
     digests->young_capacity = capacity;
-    digests->young_count = kept;
+    digests->young_count = counted;
     digests->young_last = 0;
     return true;
 }

@@ -191,8 +191,8 @@ class PureEngine:
     def use_homes(self, homes: bytes | None) -> None:
         self.wire.homes.use(homes)
 
-    def kept_home(self, session: Session) -> int:
-        return self.wire.kept_home(session)
+    def queued_home(self, session: Session) -> int:
+        return self.wire.queued_home(session)
 
     def take(self, session: Session) -> None:
         self.wire.take(session)

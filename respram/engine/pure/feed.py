@@ -28,7 +28,7 @@ from respram.engine.pure.guard import Guard
 from respram.engine.pure.homes import Homes
 from respram.engine.pure.hot import HANDLERS, Handler
 from respram.engine.pure.keyspace import Keyspace
-from respram.engine.pure.multi import QUEUED, Kept
+from respram.engine.pure.multi import QUEUED, TransactionQueue
 from respram.engine.pure.programs import Programs
 from respram.engine.pure.record import Awaited
 from respram.engine.pure.scanner import Scanner
@@ -39,8 +39,8 @@ from respram.slots import pack_command, pack_keys
 class PureSession:
     __slots__ = (
         "db", "proto", "hot", "trusted", "closing", "suspended", "retried", "owner", "dispatch", "scanner",
-        "queue", "more", "keeping", "keep", "defaulted", "permitted", "guard", "tracks", "decides", "taken",
-        "keeps", "exec_bytes_max", "begun", "watches", "midway",
+        "queue", "more", "queue_keys_max", "transaction", "defaulted", "permitted", "guard", "tracks", "decides",
+        "taken", "multi_keys_max", "exec_bytes_max", "begun", "watches", "midway",
         "watching", "awaiting",
     )  # fmt: skip
 
@@ -62,10 +62,10 @@ class PureSession:
         self.dispatch = dispatch
         self.scanner = Scanner(settings)
         self.queue: deque[list[bytes]] = deque()  # parsed commands that have not run
-        self.keeping = self.keeps = 0
+        self.queue_keys_max = self.multi_keys_max = 0
         self.exec_bytes_max = sys.maxsize
         self.begun = self.watches = self.midway = False
-        self.keep = Kept()
+        self.transaction = TransactionQueue()
         self.watching: dict[tuple[int, bytes], tuple[int, int] | None] = {}  # watched keys and their stamps
         self.awaiting: list[tuple[Awaited, int]] = []  # watched keys that were missing, and how often each had come
         self.defaulted = 0
@@ -79,24 +79,24 @@ class PureSession:
         return self.scanner.buffered_bytes + sum(sum(map(len, argv)) for argv in self.queue)
 
     @property
-    def kept(self) -> int:
-        return len(self.keep.commands)
+    def queued(self) -> int:
+        return len(self.transaction.commands)
 
     @property
-    def kept_work(self) -> int:
-        return self.keep.work
+    def queued_work(self) -> int:
+        return self.transaction.work
 
     @property
-    def kept_bytes(self) -> int:
-        return self.keep.bytes
+    def queued_bytes(self) -> int:
+        return self.transaction.bytes
 
     def take_queued(self) -> list[list[bytes]]:
-        taken = list(self.keep.commands)
+        taken = list(self.transaction.commands)
         self.drop_queued()
         return taken
 
     def drop_queued(self) -> None:
-        self.keep.drop()
+        self.transaction.drop()
 
     @property
     def watched(self) -> bool:
@@ -117,36 +117,36 @@ class PureSession:
 
     def leave(self) -> None:
         """Ends a MULTI that the engine has answered."""
-        self.keep.drop()
+        self.transaction.drop()
         self.forget_watched()
         self.begun = self.midway = False
-        self.keeping = 0
+        self.queue_keys_max = 0
         self.hot = True
 
 
 class Notes:
     """Events of fast paths, until the observer is told of them after their replies."""
 
-    __slots__ = ("observer", "gathering", "kept", "telling")
+    __slots__ = ("observer", "gathering", "pending", "telling")
 
     def __init__(self) -> None:
         self.observer: api.Observer | None = None
         self.gathering = False  # a fast path is running
-        self.kept: list[tuple[bytes, int, bytes]] = []
+        self.pending: list[tuple[bytes, int, bytes]] = []
         self.telling: Session | None = None
 
     def hear(self, event: bytes, db: int, key: bytes) -> None:
         if self.gathering:
-            self.kept.append((event, db, key))
+            self.pending.append((event, db, key))
         elif self.observer is not None:
             self.observer(event, db, key)
 
     def tell(self, session: Session) -> None:
-        if not self.kept:
+        if not self.pending:
             return
-        kept, self.kept, self.telling = self.kept, [], session
+        pending, self.pending, self.telling = self.pending, [], session
         try:
-            for note in kept:
+            for note in pending:
                 if self.observer is not None:
                     self.observer(*note)
         finally:
@@ -273,7 +273,7 @@ class Wire:
             return None
         if session.tracks and command.key_specs and not command.first_key:
             return None  # a handler that runs it records which keys it reads
-        if command.group == b"pubsub" and self.notes.kept:
+        if command.group == b"pubsub" and self.notes.pending:
             return None  # a client that tracks a key is told of its change before it sees a later message
         self.notes.gathering = True
         reply = handler(self.keyspace, session, argv, now_ms)
@@ -282,7 +282,7 @@ class Wire:
             self.calls[command.name] += 1
             if session.tracks and command.shape == b"reads" and command.first_key:
                 last = command.last_key if command.last_key >= 0 else len(argv) + command.last_key
-                self.notes.kept += [
+                self.notes.pending += [
                     (api.SEEN, session.db, key) for key in argv[command.first_key : last + 1 : command.key_step]
                 ]
         return reply
@@ -300,7 +300,7 @@ class Wire:
 
     def _queued_reply(self, session: PureSession, argv: list[bytes], now_ms: int) -> bytes | None:
         """The reply to a command inside MULTI. None: it is for `dispatch`."""
-        found = self._hot.get(argv[0]) or self._hot.get(argv[0].lower()) if session.keeping else None
+        found = self._hot.get(argv[0]) or self._hot.get(argv[0].lower()) if session.queue_keys_max else None
         if found is None or not _permitted(session, found, argv):
             return None
         name = found[0].name
@@ -312,7 +312,7 @@ class Wire:
             return reply
         if b"noscript" in found[0].flags:
             return None
-        if not session.keep.add(found[0], argv, session.keeping, self.keyspace.full()):
+        if not session.transaction.add(found[0], argv, session.queue_keys_max, self.keyspace.full()):
             return None
         return QUEUED
 
@@ -321,27 +321,27 @@ class Wire:
         keyspace = self.keyspace
         if not (keyspace.hot_reads and self.hot_writes) or keyspace.full():
             return None
-        if self.homes.table is not None and not session.decides and (session.watching or self.kept_home(session)):
+        if self.homes.table is not None and not session.decides and (session.watching or self.queued_home(session)):
             return None
         if session.watching:
             if is_changed(keyspace, session, now_ms):
                 return b"_\r\n" if session.proto == 3 else b"*-1\r\n"
             session.forget_watched()  # EXEC's own writes do not count as changes
-        self.say(b"*%d\r\n" % session.kept)
-        keyspace.allow(session.kept_bytes + LOOK_BYTES * session.kept_work)
+        self.say(b"*%d\r\n" % session.queued)
+        keyspace.allow(session.queued_bytes + LOOK_BYTES * session.queued_work)
         argv = self._run_queued(session, now_ms, session.exec_bytes_max)
         if argv is None:
             return b""
-        session.keep.commands.appendleft(argv)
+        session.transaction.commands.appendleft(argv)
         session.midway = True
         return None
 
     def took(self, micros: int) -> None:
         self._commands_left -= micros // FEED_COMMAND_US
 
-    def kept_home(self, session: Session) -> int:
+    def queued_home(self, session: Session) -> int:
         assert isinstance(session, PureSession)
-        for argv in session.keep.commands:
+        for argv in session.transaction.commands:
             command = (self._hot.get(argv[0]) or self._hot[argv[0].lower()])[0]
             if decides(command, argv) and keys_of(command, argv):
                 return self.homes.home_of(command, argv)
@@ -417,8 +417,8 @@ class Wire:
             self.notes.tell(session)
 
     def _run_queued(self, session: PureSession, now_ms: int, reply_bytes_max: int) -> list[bytes] | None:
-        while session.keep.commands:
-            argv = session.keep.commands.popleft()
+        while session.transaction.commands:
+            argv = session.transaction.commands.popleft()
             reply = None if self.keyspace.is_spent() else self._fast_reply(session, argv, now_ms)
             if reply is None:
                 return argv

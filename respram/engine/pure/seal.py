@@ -21,7 +21,7 @@ from respram.seal import (
 
 
 class Seals:
-    __slots__ = ("ring", "node", "writes", "position", "long_count", "pad", "pad_key", "ahead", "spent")
+    __slots__ = ("ring", "node", "writes", "position", "long_count", "pad", "pad_key", "pad_position", "spent")
 
     def __init__(self, ring: Ring, node: int, writes: bool) -> None:
         self.ring = ring
@@ -31,7 +31,7 @@ class Seals:
         self.long_count = 0
         self.pad = bytearray()
         self.pad_key: SealKey | None = None
-        self.ahead = 0  # position of the pad's first block
+        self.pad_position = 0  # position of the pad's first block
         self.spent = 0  # used blocks of the pad
 
     def seal(self, value: bytes) -> tuple[bytes, Seal]:
@@ -45,7 +45,7 @@ class Seals:
         start, end = self.spent * BLOCK_BYTES, (self.spent + blocks) * BLOCK_BYTES
         sealed = xor(value, self.pad[start:end])
         self.pad[start:end] = bytes(end - start)
-        seal = Seal(self.pad_key.id, self.node, self.ahead + self.spent)
+        seal = Seal(self.pad_key.id, self.node, self.pad_position + self.spent)
         self.spent += blocks
         return sealed, seal
 
@@ -62,8 +62,8 @@ class Seals:
 
     def _refill(self) -> None:
         self.pad_key = self.ring.take()
-        self.ahead = self._spend(PAD_BLOCKS)
-        self.pad[:] = run_through(self.pad_key, self.node, self.ahead, bytes(PAD_BLOCKS * BLOCK_BYTES))
+        self.pad_position = self._spend(PAD_BLOCKS)
+        self.pad[:] = run_through(self.pad_key, self.node, self.pad_position, bytes(PAD_BLOCKS * BLOCK_BYTES))
         self.spent = 0
 
     def leave_pad(self) -> None:

@@ -32,7 +32,7 @@ class Watching(Protocol):
 def watch(keyspace: Keyspace, session: Session, argv: list[bytes], now_ms: int) -> bytes | None:
     assert isinstance(session, Watching)
     watching = session.watching
-    if session.watches or not session.keeps or len(argv) < 2:
+    if session.watches or not session.multi_keys_max or len(argv) < 2:
         return None
     if sum(_size(key) for _, key in watching) + sum(map(_size, argv[1:])) > WATCHED_BYTES_MAX:
         return None
