@@ -37,11 +37,14 @@ from respram.gateway.watch import Hub, Silent
 FAULTS = (BadRequest, Busy, NodesGone, Refusal, WrongLogin, Silent)
 DATA_CHARS_MAX = 4 << 20  # of one value
 REQUEST_BYTES_MAX = 6 * DATA_CHARS_MAX  # one character in JSON can take six bytes
-STRUCTURE_BYTES_MAX = 64 << 10  # of a request without its texts: parsed, it takes many times as much memory
+# Bytes of a request outside of its JSON strings. A parsed structure takes many times the memory of its text.
+STRUCTURE_BYTES_MAX = 64 << 10
+# Strings of a request that are left out of that count. What follows the last of them counts as structure.
+TEXTS_MAX = 4_096
 # A JSON string; the last one may be unterminated.
 TEXTS = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)', re.DOTALL)
-LONG_CALL_S = 30.0  # the time limit of a call with a larger body: during it the body counts against --max-bodies
-TEXTS_MAX = 4_096  # texts of such a request
+# Time limit of a call whose body is longer than STRUCTURE_BYTES_MAX: the body counts against --max-bodies until then.
+LONG_CALL_S = 30.0
 KEY_CHARS_MAX = 4_096  # of a key's name
 KEYS_MAX = 1_000  # keys that one call lists
 WATCH_S_MAX = 300.0  # the longest wait of one call

@@ -16,7 +16,8 @@ WINDOW_S = 2.0  # interval over which the rate of a body is measured
 SLOW_BYTES_S = 64 << 10  # a slower body is cut off if others need the memory
 QUERY_FIELDS_MAX = 20  # no route has more than four
 PREFIX_BYTES_MAX = 4_096  # nodes accept no longer pattern
-TTL_DIGITS_MAX = 18  # of any number: bounds the time of int()
+DIGITS_MAX = 18  # of a number: bounds the time of int()
+# One entity tag of a list, with the comma behind it or the list's end: `W/` if it is weak, and the text in quotes.
 TAGS = re.compile(r'\s*(W/)?"([!#-~\x80-\xff]*)"\s*(?:,|$)')
 TAGS_BYTES_MAX = 8_192  # of a list of entity tags
 
@@ -88,7 +89,7 @@ class Budget:
 
 
 def headers_of(scope: Scope) -> dict[bytes, bytes]:
-    """By name; of one that comes twice both, with a comma. Two hosts are no host."""
+    """The headers by name. A header that comes twice has both values, with a comma between them."""
     rows = scope["headers"]
     found: dict[bytes, bytes] = dict(rows)
     if len(found) == len(rows):
@@ -100,7 +101,7 @@ def headers_of(scope: Scope) -> dict[bytes, bytes]:
 
 
 def path_of(scope: Scope) -> bytes:
-    """The path behind where the gateway is mounted, as it was sent: what is percent-encoded still is."""
+    """The path below the gateway's mount point, still percent-encoded."""
     raw: bytes = scope.get("raw_path") or scope["path"].encode()
     if b"?" in raw:
         raw = raw.partition(b"?")[0]
@@ -116,7 +117,7 @@ def key_of(path: bytes) -> bytes:
 
 
 def query_of(scope: Scope) -> dict[str, bytes]:
-    """By name; the last one counts. Bytes throughout, which urllib's own parser does not do: a prefix may be any."""
+    """The query's values by name; of two with one name the last. Values stay bytes, since a prefix may be any bytes."""
     text: bytes = scope.get("query_string", b"")
     if text.count(b"&") >= QUERY_FIELDS_MAX:
         raise BadRequest(f"At most {QUERY_FIELDS_MAX} query parameters are read.")
@@ -126,7 +127,7 @@ def query_of(scope: Scope) -> dict[str, bytes]:
 
 def number_of(value: bytes, name: str, least: int, most: int) -> int:
     text = value.strip()
-    if not text.isdigit() or len(text) > TTL_DIGITS_MAX or not least <= int(text) <= most:
+    if not text.isdigit() or len(text) > DIGITS_MAX or not least <= int(text) <= most:
         raise BadRequest(f"{name} must be a whole number from {least} to {most}.")
     return int(text)
 
@@ -139,7 +140,7 @@ def prefix_of(query: Mapping[str, bytes]) -> bytes:
 
 
 def tags_of(value: bytes, *, weak: bool) -> frozenset[str]:
-    """The entity tags of a list; empty for `*`. Weak ones count only where they may (RFC 9110, 13.1)."""
+    """The entity tags of a list; none for `*`. Weak tags are left out where they cannot match (RFC 9110, 13.1)."""
     text = value.strip().decode("latin-1")
     if text == "*":
         return frozenset()
@@ -151,7 +152,8 @@ def tags_of(value: bytes, *, weak: bool) -> frozenset[str]:
         if weak or not one[1]:
             found.add(one[2])
         at = one.end()
-    return frozenset(found) or frozenset({"\0"})  # no tag, and none that we would ever make
+    # A list without a usable tag matches nothing. An empty set would mean `*`, so it gets a tag that no value has.
+    return frozenset(found) or frozenset({"\0"})
 
 
 def condition_of(headers: Mapping[bytes, bytes]) -> Condition | None:
@@ -170,7 +172,7 @@ async def read_body(
     """The whole body, and the bytes taken from the budget for it, which the caller gives back."""
     too_large = Problem(413, f"A value has at most {bytes_max} bytes here.", ((b"connection", b"close"),))
     length = headers.get(b"content-length", b"")
-    if length.isdigit() and (len(length) > TTL_DIGITS_MAX or int(length) > bytes_max):
+    if length.isdigit() and (len(length) > DIGITS_MAX or int(length) > bytes_max):
         raise too_large
     clock = asyncio.get_running_loop().time
     end_s = clock() + BODY_S

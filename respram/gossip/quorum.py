@@ -31,8 +31,10 @@ class Quorum:
     host: Host
     book: AddressBook
     neighbours: Neighbours
-    holders: "OrderedDict[int, set[int]]" = field(default_factory=OrderedDict)  # batches that go to some peers only
-    marks: deque[tuple[int, int]] = field(default_factory=lambda: deque(maxlen=MARKS_MAX))  # granule and last number
+    # Of own batches that were pushed to some peers only, by number: the peers that acknowledged them in full.
+    holders: "OrderedDict[int, set[int]]" = field(default_factory=OrderedDict)
+    # By time: a stamp granule, and the number of the last own batch in it.
+    marks: deque[tuple[int, int]] = field(default_factory=lambda: deque(maxlen=MARKS_MAX))
 
     def mark(self, number: int) -> None:
         marks, granule = self.marks, self.host.now.wall_ms >> 10
@@ -41,7 +43,7 @@ class Quorum:
         marks.append((granule, number))
 
     def sent_to(self, number: int) -> None:
-        """Notes the targets of a batch that did not go to all peers: its acknowledgements are counted one by one."""
+        """Notes that a batch did not go to all peers: its acknowledgements are counted one by one."""
         holders = self.holders
         holders[number] = set()
         if len(holders) > self.host.policy.numbers_remembered_max:
@@ -65,7 +67,7 @@ class Quorum:
                 return
 
     def holds_through(self, peer: Peer, number: int) -> None:
-        """Up to which batch a peer holds everything, as shown by an equal digest or a whole dump."""
+        """Notes that a peer holds all batches up to this one: an equal digest or a whole dump has shown it."""
         if number > peer.held_through:
             peer.held_through = number
             self._count_again()
@@ -74,7 +76,7 @@ class Quorum:
         self.host.emit(Acknowledged())
 
     def count(self, number: int) -> int:
-        """How many peers of the enclave hold everything of this node up to batch `number`'s keys."""
+        """How many peers of the enclave hold all of this node's batches up to this number."""
         return sum(
             self.holds(self.neighbours.peers[one], number) for one in self.book.enclave if one in self.neighbours.peers
         )
@@ -92,8 +94,8 @@ class Quorum:
         return all(batch.own_least > number for batch in waiting)
 
     def left(self, number: int) -> Left:
-        """Of this node's batches up to `number`, the last: what waits for a linked peer, or is held by none of the
-        peers.
+        """What would be lost of this node's batches up to `number`, the last one: what still waits for a linked peer;
+        if nothing waits, what no peer holds.
         """
         peers = [peer for peer in self.neighbours.of_enclave() if self.book[peer.number].is_alive]
         waiting = [size for peer in peers if peer.link is not None and (size := _waiting_bytes(peer))]

@@ -1,11 +1,11 @@
-"""Key names by the conventions of the documents: a prefix for the role, `:` between levels, and ways to fill them.
+"""Key names by one convention: a prefix that says what the key is for, then levels, with a colon before each.
 
     lock = key("lock", "org-acme", "pipeline-ingest", "stage-2")     # b"lock:org-acme:pipeline-ingest:stage-2"
-    drop = derived("handoff", "task-742", "agent-a", "agent-b")      # both sides compute it independently
+    drop = derived("handoff", "task-742", "agent-a", "agent-b")      # both sides compute the same key
     note = unique("scratch")                                         # b"scratch:550e8400-..."
-    live = Listing(client).keys("heartbeat:")  # all keys with this prefix
+    live = Listing(client).keys("heartbeat:")                        # all keys with this prefix
 
-Not promised: that two users of one node do not choose the same name. Give deterministic keys enough context.
+Not promised: that two users of one node choose different names. Give derived keys enough context.
 """
 
 import hashlib
@@ -19,8 +19,8 @@ from respram.patterns.steps import C, Steps, ask, operation
 
 HANDOFF, SCRATCH, LOCK, HEARTBEAT, STATE, BROADCAST = "handoff", "scratch", "lock", "heartbeat", "state", "broadcast"
 
-KEY_BYTES_MAX = 4096  # a longer name is data in the wrong place
-KEYS_MAX = 100_000  # keys of one listing: as many as fit a caller's memory without care
+KEY_BYTES_MAX = 4096  # of a name; what needs more belongs into the value
+KEYS_MAX = 100_000  # keys of one listing, which the caller gets as one list
 SCAN_COUNT = 1000  # keys visited in one SCAN step: under a millisecond of the node's time
 
 
@@ -85,7 +85,7 @@ def glob_escaped(prefix: bytes) -> bytes:
 
 
 def scan(prefix: bytes, keys_max: int = KEYS_MAX) -> Steps[list[bytes]]:
-    """All keys below a prefix, sorted, each once. SCAN looks at every key of the node for it. Raises TooMany."""
+    """All keys below a prefix, sorted, each once. SCAN visits every key of the node. Raises TooMany."""
     found: set[bytes] = set()
     cursor: int | bytes = 0
     while True:

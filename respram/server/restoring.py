@@ -1,11 +1,11 @@
 """Restores this node's segments of an earlier start, through the engine's merge.
 
-Merging makes it safe whatever the files hold: what has passed its deadline is refused, what is older than what is here
-changes nothing, and a file that opens late is merged late. Keys come from the ring file, where there is a key file, or
-from the peers, whose first message after HELLO they are. What is still locked after some seconds waits until its bucket
-has passed; meanwhile the node takes from its peers what it lacks.
+The merge makes this safe whatever the files hold: it refuses records that have passed their deadlines, and an older
+record changes nothing. So a file can also be merged late, when its key arrives late. The keys of segments come from the
+ring file, if the node has a key file for it, or from peers, which send them right after HELLO. A segment whose key has
+not come after some seconds stays locked until its bucket has passed; the node gets those records from its peers.
 
-Each kind of file that is of no use gets one line, with how many and the first names.
+Of files that cannot be used, the log has one line for each reason, with their number and the first names.
 """
 
 import asyncio
@@ -30,9 +30,9 @@ from respram.snapshot.keys import RING_BYTES_MAX, SegmentKeys, unlock_ring
 from respram.snapshot.segment import Unreadable
 
 FRAME_SPARE_BYTES = 1 << 20  # of a frame besides the longest key and value
-READ_BYTES = 256 << 10  # of records that are decrypted in advance
-PATIENCE_S = 10.0  # for keys from peers, while no peer is linked
-QUIET_S = 1.0  # a peer is linked, and no key has arrived for this long
+READ_BYTES = 256 << 10  # of records that the thread decrypts at a time
+PATIENCE_S = 10.0  # the longest wait for keys from peers
+QUIET_S = 1.0  # the wait ends earlier when a peer is linked and no key has arrived for this long
 POLL_S = 0.02
 MERGE_BYTES, SLICE_RECORDS = 32 << 10, 2_000  # merged at a time by an engine that visits this many records in 5 ms
 NAMES_SHOWN = 4
@@ -64,7 +64,7 @@ class Earlier:
         self.in_thread = in_thread
         self.log = log
         self.number = number  # of this boot
-        # by the key's id: no peer has sent it yet, or the file is being read
+        # Files that are not read yet, by the id of their key: it has not come, or the file is being read.
         self.locked: dict[bytes, files.Found] = {}
         self.all_bytes = self.read_bytes = 0  # of the files found, and of the part that was read
         self.ring_is_open = False  # until then the ring file must not be overwritten: it may hold the only copy of keys
@@ -123,7 +123,7 @@ class Earlier:
         return [one.path for one in past]
 
     async def _look(self) -> int:
-        """How many files are of no use."""
+        """Lists the directory, and removes files whose buckets have passed. Returns how many files cannot be used."""
         try:
             found, bad = await self.in_thread(files.look, self.folder, self.owner)
         except OSError as error:
@@ -166,12 +166,12 @@ class Earlier:
                 self.keys.add(entry)
 
     async def _load(self, found: files.Found, version: int) -> Restored:
-        """Nothing of it counts as read where values are sealed with keys that are not here yet: it is read again once
-        there are more.
+        """Reads one file and merges it. If some values are sealed with keys that are not here yet, the file stays in
+        `locked`, and is read again when there are more seal keys.
         """
         key = self.keys.get(found.header.key_id)
         assert key is not None
-        # Written before the limit was lowered.
+        # A file may hold values that are longer than today's limit: they were written before it was lowered.
         frames = files.read(found, bytes(key), VALUE_BYTES_MAX + FRAME_SPARE_BYTES)
         merge_bytes = MERGE_BYTES * self.engine.slice_records // SLICE_RECORDS
         records = strange = 0
@@ -193,9 +193,9 @@ class Earlier:
         self.locked.pop(found.header.key_id, None)  # its bucket may have ended in the meantime
         return Restored(records, found, bool(fault))
 
-
     def _merge(self, payload: bytes) -> Merged:
-        """With limits that are lower than they were when this was written, what is beyond them is cut, as among peers.
+        """Merges records. Those that exceed a limit which was lowered since they were written are cut to it, as records
+        from peers are.
         """
         now_ms = clock.now_ms()
         merged = self.engine.merge(payload, now_ms)
