@@ -314,6 +314,7 @@ class App:
             self.journal,
         )
         await self.meeting.finish(begun_s + stopping.MEET_S)
+        await stopping.finish(self.node.engine, begun_s + stopping.FINISH_S, self.journal)
         self.saved = await stopping.save(self.meeting.driver, self.snapshots, begun_s, self.journal)
         await stopping.flushed(self.clients.values, begun_s + STOP_S)
         for client in list(self.clients.values()):

@@ -15,9 +15,11 @@ from pathlib import Path
 import pytest
 import redis
 
+from respram.record import HASH
+from respram.server import clock, stopping
 from tests import dear, timing
 from tests.engine.conftest import ENGINES
-from tests.engine.rig import request
+from tests.engine.rig import SETTINGS, request
 from tests.live import SOON_S, LiveNode, Wire, start
 from tests.peers.enclave import Member, enclave, until, until_ready
 from tests.ports import reserve
@@ -269,6 +271,30 @@ def test_a_disk_that_takes_nothing_at_the_stop_is_said_and_the_earlier_snapshot_
     with lone(folder=tmp_path) as node:
         wire = connected(node)
         assert wire.ask(request(b"GET", b"early"), 7) == b"$1\r\n1\r\n"
+
+
+@pytest.mark.parametrize("name", ENGINES)
+def test_a_stop_finishes_what_an_answered_expire_has_left_to_slices(name: str) -> None:
+    """Members get their longer life a few at a time, here behind others that are wiped: before the last drain."""
+    engine, now_ms, members = ENGINES[name](SETTINGS), clock.now_ms(), 2_000
+    for key in (b"h", b"other"):
+        engine.found(0, key, HASH, now_ms + 60_000, False, now_ms)
+        for number in range(members):
+            engine.put_member(0, key, b"f%d" % number, b"v", None, now_ms)
+    engine.let_go(0, b"other", now_ms, b"")
+    engine.retime(0, b"h", now_ms + 900_000, False, now_ms, b"")
+
+    def lengthened() -> int:
+        found = engine.members(0, b"h", 0, members, now_ms).members
+        return sum(member.deadline_ms == now_ms + 900_000 for member in found)
+
+    async def finish(seconds: float) -> list[str]:
+        lines: list[str] = []
+        await stopping.finish(engine, asyncio.get_running_loop().time() + seconds, lines.append)
+        return lines
+
+    assert asyncio.run(finish(-1.0)) == ["event=stopping_left what=members"] and lengthened() < members
+    assert asyncio.run(finish(SOON_S)) == [] and lengthened() == members
 
 
 def test_a_node_that_is_stopped_while_it_joins_hands_over_what_it_acknowledged() -> None:

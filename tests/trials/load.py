@@ -2,11 +2,13 @@
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 OK = b"+OK\r\n"
-LIFE_S = 120
+LIFE_S = 600
+LOADING_S_MAX = 300  # of a machine that does much beside it
 
 
 @dataclass(slots=True)
@@ -75,21 +77,38 @@ def _set(key: bytes, value: bytes) -> bytes:
 
 
 async def missing(port: int, writer: Writer, step: int = 500) -> list[int]:
-    """Which of the acknowledged writes the node at this port does not hold."""
+    """Which of the acknowledged writes the node at this port does not hold. A node that has stood still asks its peers
+    what it missed, and answers LOADING meanwhile: such keys are asked for again.
+    """
     found: list[int] = []
+    end = time.monotonic() + LOADING_S_MAX
     async with connected(port) as (reader, sender):
         for first in range(1, writer.acknowledged + 1, step):
-            numbers = range(first, min(first + step, writer.acknowledged + 1))
-            sender.write(
-                b"".join(b"*2\r\n$3\r\nGET\r\n$%d\r\n%b\r\n" % (len(key), key) for key in map(writer.key, numbers))
-            )
-            for number in numbers:
-                head = await reader.readline()
-                if head == b"$-1\r\n":
-                    found.append(number)
-                elif not head.startswith(b"$"):
-                    raise AssertionError(f"an odd answer: {head!r}")
-                else:
-                    value = (await reader.readline()).strip()
-                    assert value == b"%d" % number, (value, number)
+            numbers = list(range(first, min(first + step, writer.acknowledged + 1)))
+            while numbers:
+                assert time.monotonic() < end, "LOADING for ever"
+                absent, loading = await _looked_up(reader, sender, writer, numbers)
+                found += absent
+                numbers = loading
+                await asyncio.sleep(0.01 if numbers else 0)
     return found
+
+
+async def _looked_up(
+    reader: asyncio.StreamReader, sender: asyncio.StreamWriter, writer: Writer, numbers: list[int]
+) -> tuple[list[int], list[int]]:
+    """Which of these writes are not there, and which the node does not know yet."""
+    absent, loading = list[int](), list[int]()
+    sender.write(b"".join(b"*2\r\n$3\r\nGET\r\n$%d\r\n%b\r\n" % (len(key), key) for key in map(writer.key, numbers)))
+    for number in numbers:
+        head = await reader.readline()
+        if head == b"$-1\r\n":
+            absent.append(number)
+        elif head.startswith(b"-LOADING "):
+            loading.append(number)
+        elif not head.startswith(b"$"):
+            raise AssertionError(f"an odd answer: {head!r}")
+        else:
+            value = (await reader.readline()).strip()
+            assert value == b"%d" % number, (value, number)
+    return absent, loading

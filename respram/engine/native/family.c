@@ -12,7 +12,6 @@
 #include <string.h>
 
 #define OVERDUE_AT_ONCE 64
-#define RAISED_AT_ONCE 512 /* members that get a longer deadline at once; the others follow in slices */
 
 static Table *table_of(Engine *engine, int space) {
     return &engine->families[space - DATABASES];
@@ -22,7 +21,7 @@ static Record *anchor_of(Family *family) {
     return (Record *)(family + 1);
 }
 
-static Span key_of(Family *family) {
+Span family_key(Family *family) {
     return record_key(anchor_of(family));
 }
 
@@ -65,7 +64,7 @@ static size_t family_size(Span key) {
 }
 
 static void release(Engine *engine, Family *family) {
-    engine->family_bytes -= family_size(key_of(family));
+    engine->family_bytes -= family_size(family_key(family));
     order_bury(&family->order, &engine->graves, &engine->arena);
     family_give_number(engine, family);
     places_free(engine, family);
@@ -87,7 +86,7 @@ void family_free(Engine *engine) {
     order_give_room(&engine->order_room, &engine->arena);
 }
 
-static void forget_if_bare(Engine *engine, Family *family) {
+void family_forget_if_bare(Engine *engine, Family *family) {
     if (family->count || family->headed || family->queued || family->held)
         return;
     Table *table = table_of(engine, family->space);
@@ -133,7 +132,7 @@ static void give_up(Engine *engine, int space, Span key) {
     if (!family)
         return;
     family->held = false;
-    forget_if_bare(engine, family);
+    family_forget_if_bare(engine, family);
 }
 
 /* -- what a change of a record means for its family ------------------------------------------------ */
@@ -147,7 +146,7 @@ static void count_empty(Engine *engine, const Family *family, int by) {
         engine->empty[family->space % DATABASES] += (uint64_t)by;
 }
 
-static void enqueue(Engine *engine, Family *family) {
+void family_enqueue(Engine *engine, Family *family) {
     if (family->queued)
         return;
     family->queued = true;
@@ -187,7 +186,7 @@ void family_unlink(Engine *engine, Record *record) {
         note_change(engine, family);
         count_empty(engine, family, 1);
     }
-    forget_if_bare(engine, family);
+    family_forget_if_bare(engine, family);
 }
 
 /* A member in its place, or a new one, has a value now. */
@@ -231,30 +230,43 @@ void family_moved(Engine *engine, Record *record) {
     *place = record;
 }
 
-static void clear_some(Engine *engine, Family *family, uint64_t clock) {
-    for (uint64_t place = family->dying; place < family->count; place++) {
-        Record *record = family_member(family, place);
-        if (record->clock > clock)
-            continue;
-        ranking_leave(engine, family, record);
-        place_put(engine, family, family_member(family, family->dying), place);
-        place_put(engine, family, record, family->dying++);
-    }
+/* The first that is not cleared takes its place. */
+void family_clear_one(Engine *engine, Family *family, uint64_t place) {
+    Record *record = family_member(family, place);
+    ranking_leave(engine, family, record);
+    place_put(engine, family, family_member(family, family->dying), place);
+    place_put(engine, family, record, family->dying++);
 }
 
-/* Nearly always every member is older: then it is one number that changes. */
+/* After some members were cleared. */
+void family_cleared(Engine *engine, Family *family) {
+    note_change(engine, family);
+    count_empty(engine, family, 1);
+    family_enqueue(engine, family);
+}
+
+/* Nearly always every member is older: then it is one number that changes. Of many members, some of which are spared,
+ * slices clear the others (decision 0211). */
 static void clear(Engine *engine, Family *family, uint64_t clock) {
-    if (family->count == family->dying || !clock)
+    if (family->count == family->dying || !clock || (family->sparing && clock <= family->spared_to))
         return;
-    if (family->latest > clock)
-        clear_some(engine, family, clock);
-    else {
+    family->sparing = 0;
+    if (engine->spare_from && family->headed && family->count - family->dying > SPARED_AT_ONCE) {
+        family->sparing = family->count;
+        family->spared_from = engine->spare_from;
+        family->spared_to = clock;
+        family_enqueue(engine, family);
+        return;
+    }
+    if (family->latest > clock) {
+        for (uint64_t place = family->dying; place < family->count; place++)
+            if (family_member(family, place)->clock <= clock)
+                family_clear_one(engine, family, place);
+    } else {
         order_bury(&family->order, &engine->graves, &engine->arena);
         family->dying = family->count;
     }
-    note_change(engine, family);
-    count_empty(engine, family, 1);
-    enqueue(engine, family);
+    family_cleared(engine, family);
 }
 
 /* A head with a value is none any more: its members are cleared up to this clock. Where its end is over, they are
@@ -266,7 +278,7 @@ void family_head_goes(Engine *engine, const Record *head, uint64_t cleared) {
     family->shown = family->latest;
     engine->heads--;
     clear(engine, family, cleared);
-    forget_if_bare(engine, family);
+    family_forget_if_bare(engine, family);
 }
 
 void family_head_comes(Engine *engine, const Record *head) {
@@ -464,70 +476,6 @@ void family_note(Engine *engine, uint8_t first_note, int space, Span member, int
     const Record *head = family_head(engine, db, keyspace_hash(engine, key), key, now_ms);
     if (head && record_kind(head) == kind)
         engine_note(engine, (uint8_t)(first_note + kind - HASH), db, key);
-}
-
-/* -- slices ---------------------------------------------------------------------------------------- */
-/* Downwards, as every walk: what fills a hole was seen already. How many were looked at. */
-static uint64_t raise(Engine *engine, Family *family, uint64_t count, int64_t now_ms) {
-    int db = family->space % DATABASES;
-    Span key = key_of(family);
-    const Record *head = family_head(engine, db, keyspace_hash(engine, key), key, now_ms);
-    uint64_t from = family->raising < family->count ? family->raising : family->count;
-    uint64_t stop = from > count ? from - count : 0;
-    if (stop < family->dying)
-        stop = family->dying;
-    if (!head || !family->headed || stop >= from) {
-        family->raising = 0;
-        return 1;
-    }
-    int64_t deadline_ms = record_deadline_ms(head);
-    for (uint64_t place = from; place-- > stop;) {
-        const Record *record = family_member(family, place);
-        if (!(record->flags & RECORD_IMPLICIT) || record_deadline_ms(record) <= now_ms
-            || record_deadline_ms(record) >= deadline_ms)
-            continue;
-        if (!keyspace_again(engine, record, deadline_ms, true, now_ms, NOTE_NONE)) {
-            stop = place; /* without memory they keep their deadlines */
-            break;
-        }
-    }
-    family->raising = stop > family->dying ? stop : 0;
-    return from - stop ? from - stop : 1;
-}
-
-/* EXPIRE has made the deadline of a head later: its implicit members get it too. What this node has not seen keeps
- * its end: who raised it on hearing of the head, without knowing what has replaced it elsewhere, would bring it
- * back. */
-void family_lengthen(Engine *engine, const Record *head, int64_t now_ms) {
-    Family *family = family_of(engine, head);
-    family->raising = family->count;
-    raise(engine, family, RAISED_AT_ONCE, now_ms);
-    if (family->raising)
-        enqueue(engine, family);
-}
-
-/* Wipes cleared members and lengthens the lives of others, at most so many; how many. */
-uint64_t family_work(Engine *engine, int64_t now_ms, uint64_t budget) {
-    uint64_t done = 0;
-    while (done < budget && order_dig(&engine->graves, &engine->arena))
-        done++;
-    while (engine->work_first && done < budget) {
-        Family *family = engine->work_first;
-        while (family->dying && done < budget) {
-            keyspace_wipe(engine, family_member(family, family->dying - 1), now_ms);
-            done++;
-        }
-        while (family->raising && done < budget)
-            done += raise(engine, family, budget - done, now_ms);
-        if (family->dying || family->raising)
-            break;
-        engine->work_first = family->next;
-        if (!engine->work_first)
-            engine->work_last = NULL;
-        family->queued = false;
-        forget_if_bare(engine, family);
-    }
-    return done;
 }
 
 /* -- for commands ---------------------------------------------------------------------------------- */

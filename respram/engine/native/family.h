@@ -22,7 +22,6 @@ void family_marked(Engine *engine, int db, Span key, uint64_t clock);
 void family_link(Engine *engine, Record *record);
 void family_unlink(Engine *engine, Record *record);
 void family_moved(Engine *engine, Record *record);
-void family_lengthen(Engine *engine, const Record *head, int64_t now_ms);
 bool family_is_cleared(Engine *engine, int space, Span member, uint64_t clock, int64_t now_ms);
 bool family_is_dying(const Engine *engine, const Record *member);
 bool family_is_empty(Engine *engine, const Record *head, int64_t now_ms);
@@ -30,7 +29,16 @@ Family *family_of(Engine *engine, const Record *head);
 Family *family_settled(Engine *engine, const Record *head, int64_t now_ms);
 Record *family_head(const Engine *engine, int db, uint64_t hash, Span key, int64_t now_ms);
 void family_note(Engine *engine, uint8_t first_note, int space, Span member, int64_t now_ms);
+Span family_key(Family *family);
+void family_clear_one(Engine *engine, Family *family, uint64_t place);
+void family_cleared(Engine *engine, Family *family);
+void family_enqueue(Engine *engine, Family *family);
+void family_forget_if_bare(Engine *engine, Family *family);
+
+/* slices.c: what is done with many members, a few at a time */
+void family_lengthen(Engine *engine, const Record *head, int64_t now_ms);
 uint64_t family_work(Engine *engine, int64_t now_ms, uint64_t budget);
+bool family_spares(Engine *engine, const Record *head, uint64_t clock, uint64_t began, int64_t now_ms);
 
 /* ranking.c: the order of a sorted set's family */
 void ranking_leave(Engine *engine, Family *family, const Record *record);

@@ -20,6 +20,8 @@ struct Family { /* followed in memory by its anchor, a record with the key alone
     int64_t last_ms;          /* no member ends later */
     uint64_t began;           /* clock of the head when it arrived; older members belong to another head */
     uint64_t raising;         /* members at the beginning that may need the head's longer deadline */
+    uint64_t sparing;         /* members at the beginning that a mark clears, or that are written again behind it */
+    uint64_t spared_from, spared_to; /* clocks: this node writes its own members between them again; `to`: the mark's */
     Family *next;             /* next family that waits for slices of work */
     bool headed, queued;
     bool held; /* a head is about to be written */
@@ -29,6 +31,8 @@ struct Family { /* followed in memory by its anchor, a record with the key alone
 };
 
 enum { NOTE_PUT = 100, NOTE_LET_GO = 103, NOTE_ENDED = 106 }; /* of members: three notes each, for HASH, SET and ZSET */
+
+#define SPARED_AT_ONCE 512 /* members of which a mark that spares some clears the others at once; of more in slices */
 
 /* Before each member, and before its trace. A million members have one family, so its number is kept, not its address:
  * 4 bytes for 8. */

@@ -334,15 +334,8 @@ static bool restamp(Engine *engine, const Arrived *mark, uint64_t hash, int64_t 
         return true;
     if (clock > engine->clock)
         engine->clock = clock;
-    for (uint64_t place = family->count; place-- > family->dying;) {
-        const Record *record = family_member(family, place);
-        if (engine->nodes.numbers[record->node] == own && record->clock > began
-            && record->clock <= clock && record_deadline_ms(record) > now_ms
-            && !keyspace_again(engine, record, record_deadline_ms(record), record->flags & RECORD_IMPLICIT, now_ms,
-                               NOTE_NONE))
-            return false;
-    }
-    return true;
+    engine->spare_from = began;
+    return family_spares(engine, head, clock, began, now_ms);
 }
 
 /* A version that outranks what is here. Without a life left it still supersedes, as a stub or by
@@ -373,8 +366,10 @@ static int supersede(Engine *engine, Known known, uint64_t hash, Arrived *newer,
         is_live = false;
     int64_t end_ms = deadline_ms > shadow_ms ? deadline_ms : shadow_ms;
     if (newer->db >= MARKS && newer->db < SCRIPTS && deadline_ms && end_ms > now_ms) {
-        if (!restamp(engine, newer, hash, now_ms))
+        if (!restamp(engine, newer, hash, now_ms)) {
+            engine->spare_from = 0;
             return NO_ROOM;
+        }
         known.record = table_find(&engine->tables[newer->db], hash, newer->key);
     }
     if (!is_live && end_ms <= now_ms) {
@@ -383,8 +378,10 @@ static int supersede(Engine *engine, Known known, uint64_t hash, Arrived *newer,
         if (!bury(engine, known, hash, newer, shadow_ms, now_ms))
             return NO_ROOM;
     } else if (!write(engine, known, hash, newer, is_live, shadow_ms, now_ms)) {
+        engine->spare_from = 0;
         return NO_ROOM;
     }
+    engine->spare_from = 0;
     if (newer->clock > engine->clock)
         engine->clock = newer->clock;
     if (is_told)

@@ -16,7 +16,6 @@ from respram.record import (
     MARKS,
     SET,
     ZSET,
-    Record,
     Seal,
     is_member,
     key_of,
@@ -27,7 +26,7 @@ from respram.stamp import from_ms, to_ms
 
 FAMILY_BYTES = 600  # overhead of a family without its members (measured)
 MEMBER_BYTES = 16  # a member's place in the array, and the row's reference to it
-RAISED_AT_ONCE = 512  # members that get a longer deadline of their head at once; the others follow in slices
+SPARED_AT_ONCE = 512  # members of which a mark that spares some clears the others at once; of more in slices
 FETCHED_BYTES_MAX = 1 << 20  # of a collection that a peer requests by its key; the rest follows with the dump
 # Names under which the observer hears of members that a peer sent.
 EVENTS = {HASH: b"hset", SET: b"sadd", ZSET: b"zadd"}
@@ -109,7 +108,7 @@ def _family(keyspace: Store, space: int, key: bytes) -> Family:
     return family
 
 
-def _forget_if_bare(keyspace: Store, family: Family) -> None:
+def forget_if_bare(keyspace: Store, family: Family) -> None:
     if not family.rows and not family.headed and not family.queued:
         del keyspace.families.found[family.space, family.key]
         keyspace.record_bytes -= FAMILY_BYTES + len(family.key)
@@ -148,7 +147,7 @@ def unlink(keyspace: Store, row: Row) -> None:
     if was_seen:
         _note_change(keyspace, family)
         _count_empty(keyspace, family, 1)
-    _forget_if_bare(keyspace, family)
+    forget_if_bare(keyspace, family)
 
 
 def link(keyspace: Store, row: Row) -> None:
@@ -195,7 +194,7 @@ def head_goes(keyspace: Store, row: Row, cleared: int) -> None:
     family.headed = False
     family.shown = family.latest
     clear(keyspace, family, cleared)
-    _forget_if_bare(keyspace, family)
+    forget_if_bare(keyspace, family)
 
 
 def head_comes(keyspace: Store, row: Row) -> None:
@@ -242,30 +241,6 @@ def before_head(
     return False
 
 
-def restamp(keyspace: Store, mark: Record, now_ms: int) -> None:
-    """Before a peer's mark comes that says that a head has ended there. If the collection here was begun behind that
-    head, but before its end, then what this node has put into it is written again, behind the end: the mark would clear
-    it on all nodes (decision 0211).
-    """
-    clock, own = mark.clock, keyspace.settings.node
-    head = keyspace.head(mark.db - MARKS, mark.key, now_ms)
-    if head is None or from_ms(head.deadline_ms) <= clock:
-        return
-    family = family_of(keyspace, head)
-    # A mark of a write that is here already: a peer has begun anew, and the head here became its own.
-    known = keyspace.tables[mark.db].get(mark.key)
-    began = family.began if known is None or known.deadline_ms else max(family.began, min(known.clock, head.clock))
-    is_behind = to_ms(began) > mark.deadline_ms or head.node == mark.node == own
-    if not is_behind or began > clock:
-        return
-    keyspace.clock = max(keyspace.clock, clock)
-    for row in reversed(family.rows[family.dying :]):
-        is_own = row.node == own and began < row.clock <= clock
-        if is_own and row.deadline_ms > now_ms and row.value is not None:
-            keyspace.moved += len(row.value)
-            keyspace.put(row.db, row.key, row.value, row.seal, row.deadline_ms, row.implicit, now_ms, b"")
-
-
 def _outlived(keyspace: Store, db: int, key: bytes) -> tuple[int, int]:
     """Members that were shown here under a head that has ended, and live by the head of a peer that has not come: the
     latest clock and the last end among them.
@@ -301,21 +276,34 @@ def marked(keyspace: Store, db: int, key: bytes, clock: int) -> None:
 
 
 def clear(keyspace: Store, family: Family, clock: int) -> None:
-    """Nearly always every member is older: then it is one number that changes, and slices wipe them."""
-    if not family.count or not clock:
+    """Nearly always every member is older: then it is one number that changes, and slices wipe them. Of many members,
+    some of which are spared, slices clear the others (decision 0211).
+    """
+    if not family.count or not clock or (family.sparing and clock <= family.spared_to):
+        return
+    family.sparing = 0
+    if keyspace.families.spare_from and family.headed and family.count > SPARED_AT_ONCE:
+        family.sparing = len(family.rows)
+        family.spared_from, family.spared_to = keyspace.families.spare_from, clock
+        queue(keyspace, family)
         return
     if family.latest > clock:
         for row in [row for row in family.rows[family.dying :] if row.clock <= clock]:
-            _clear_one(keyspace, family, row)
+            clear_one(keyspace, family, row)
     else:
         _drop_order(family)
         family.dying = len(family.rows)
+    cleared(keyspace, family)
+
+
+def cleared(keyspace: Store, family: Family) -> None:
+    """After some members were cleared."""
     _note_change(keyspace, family)
     _count_empty(keyspace, family, 1)
-    _queue(keyspace, family)
+    queue(keyspace, family)
 
 
-def _clear_one(keyspace: Store, family: Family, row: Row) -> None:
+def clear_one(keyspace: Store, family: Family, row: Row) -> None:
     if family.order is not None:
         family.order.remove(name_of(row.key), keyspace.read(row))
     place = row.place
@@ -329,7 +317,7 @@ def _drop_order(family: Family) -> None:
         family.order = ORDERS[family.space // DATABASES]()
 
 
-def _queue(keyspace: Store, family: Family) -> None:
+def queue(keyspace: Store, family: Family) -> None:
     if not family.queued:
         family.queued = True
         keyspace.families.queue.append(family)
@@ -347,54 +335,6 @@ def is_cleared(keyspace: Store, space: int, member: bytes, clock: int, now_ms: i
     if row.value is not None and row.deadline_ms > now_ms:
         return row.kind != space // DATABASES and clock <= row.clock
     return clock <= ended_at(row)
-
-
-# -- slices -----------------------------------------------------------------------------------------------
-def work(keyspace: Store, now_ms: int, budget: int) -> int:
-    """Wipes cleared members and prolongs others, up to a number; returns how many."""
-    queue, done = keyspace.families.queue, 0
-    while queue and done < budget:
-        family = queue[0]
-        while family.dying and done < budget:
-            keyspace.wipe(family.rows[family.dying - 1], now_ms)
-            done += 1
-        while family.raising and done < budget:
-            done += _raise(keyspace, family, budget - done, now_ms)
-        if not family.dying and not family.raising:
-            queue.popleft()
-            family.queued = False
-            _forget_if_bare(keyspace, family)
-    return done
-
-
-def lengthen(keyspace: Store, head: Row, now_ms: int) -> None:
-    """EXPIRE has made the deadline of a head later: its implicit members get it too. What this node has not seen keeps
-    its end:
-    who raised it on hearing of the head, without knowing what has replaced it elsewhere, would bring it back."""
-    family = family_of(keyspace, head)
-    family.raising = len(family.rows)
-    _raise(keyspace, family, RAISED_AT_ONCE, now_ms)
-    if family.raising:
-        _queue(keyspace, family)
-
-
-def _raise(keyspace: Store, family: Family, count: int, now_ms: int) -> int:
-    """Downwards, as every walk: what fills a hole was seen already. How many were looked at."""
-    head = keyspace.head(family.space % DATABASES, family.key, now_ms)
-    from_ = min(family.raising, len(family.rows))
-    stop = max(from_ - count, family.dying)
-    if head is None or not family.headed or stop >= from_:
-        family.raising = 0
-        return 1
-    for place in range(from_ - 1, stop - 1, -1):
-        row = family.rows[place]
-        if not row.implicit or not now_ms < row.deadline_ms < head.deadline_ms:
-            continue
-        assert row.value is not None
-        keyspace.moved += len(row.value)
-        keyspace.put(row.db, row.key, row.value, row.seal, head.deadline_ms, True, now_ms, b"")
-    family.raising = stop if stop > family.dying else 0
-    return from_ - stop
 
 
 # -- for commands -----------------------------------------------------------------------------------------

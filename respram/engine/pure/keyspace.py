@@ -22,7 +22,7 @@ from respram.engine.api import (
     Settings,
 )
 from respram.engine.ids import PARTITION_SHIFT, point
-from respram.engine.pure import family
+from respram.engine.pure import family, slices
 from respram.engine.pure.digest import ROW_BYTES as DIGEST_BYTES
 from respram.engine.pure.digest import Digests
 from respram.engine.pure.draws import Draws
@@ -282,7 +282,7 @@ class Keyspace:
         # the seal holds the sealing node
         self.put(db, key, row.value, row.seal, deadline_ms, implicit, now_ms, event, row.kind)
         if row.kind and deadline_ms > before_ms:
-            family.lengthen(self, row, now_ms)
+            slices.lengthen(self, row, now_ms)
         return True
 
     def let_go(self, db: int, key: bytes, now_ms: int, event: bytes) -> bool:
@@ -448,7 +448,7 @@ class Keyspace:
         for row in sorted(due, key=lambda row: row.value is not None):
             self.end(row, now_ms)
         done = len(due) + self.wheel.cascade(now_ms, budget - len(due))
-        return done + family.work(self, now_ms, budget - done)
+        return done + slices.work(self, now_ms, budget - done)
 
     def end(self, row: Row, now_ms: int) -> None:
         """Handles a row that the wheel has returned as due."""

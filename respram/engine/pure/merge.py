@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from respram.engine.api import EXPIRED, MERGED, Merged
-from respram.engine.pure import family, shares
+from respram.engine.pure import family, shares, slices
 from respram.engine.pure.keyspace import Keyspace
 from respram.engine.pure.record import Row
 from respram.errors import PeerError
@@ -104,7 +104,7 @@ def _merge(keyspace: Keyspace, record: Record, row: Row | None, now_ms: int) -> 
         keyspace.bury(row, name, record.clock, record.node, record.deadline_ms, shadow_ms, now_ms)
     else:
         if MARKS <= record.db < SCRIPTS and record.deadline_ms:
-            family.restamp(keyspace, record, now_ms)
+            slices.restamp(keyspace, record, now_ms)
         seal = record.seal if value is not None else None
         own = record.shares if value is not None else b""
         if value is not None and seal is None and not record.kind:
@@ -116,6 +116,7 @@ def _merge(keyspace: Keyspace, record: Record, row: Row | None, now_ms: int) -> 
             shadow_ms, record.implicit, now_ms, record.kind if value is not None else 0,
             own,
         )  # fmt: skip
+        keyspace.families.spare_from = 0
     if seen is not None:
         seen.tell(keyspace, value, now_ms)
     return True

@@ -57,7 +57,7 @@ ORDERS: dict[int, Callable[[], Order]] = {}  # by kind
 class Family:
     __slots__ = (
         "space", "key", "rows", "dying", "headed", "latest", "version", "soonest_ms", "last_ms", "shown", "began",
-        "order", "raising", "queued",
+        "order", "sparing", "spared_from", "spared_to", "raising", "queued",
     )  # fmt: skip
 
     def __init__(self, space: int, key: bytes) -> None:
@@ -72,6 +72,8 @@ class Family:
         self.last_ms = 0  # no member ends later
         self.shown = 0  # no member that was visible under an ended head has a higher clock
         self.began = 0  # clock of the head when it came: what is older is of another
+        self.sparing = 0  # members at the beginning that a mark clears, or that are written again behind it
+        self.spared_from = self.spared_to = 0  # clocks: own members between them are written again; `to`: the mark's
         self.raising = 0  # members at the beginning that may need the head's longer deadline
         self.queued = False  # queued for slices of work
         make = ORDERS.get(space // DATABASES)
@@ -84,10 +86,11 @@ class Family:
 
 
 class Families:
-    __slots__ = ("found", "queue", "empty", "version")
+    __slots__ = ("found", "queue", "empty", "version", "spare_from")
 
     def __init__(self) -> None:
         self.found: dict[tuple[int, bytes], Family] = {}
         self.queue: deque[Family] = deque()  # families that wait for slices of work
         self.empty = [0] * DATABASES  # heads without members, by database
         self.version = 0
+        self.spare_from = 0  # while a mark is merged that spares what this node has written after this clock
