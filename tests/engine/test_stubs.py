@@ -9,7 +9,7 @@ import pytest
 from respram.engine import make
 from respram.engine.api import Engine, Settings
 from respram.engine.replication import Cut
-from respram.record import unpack
+from respram.record import DATABASES, HASH, MARKS, SET, unpack
 from tests.engine.conftest import ENGINES
 
 NOW = 1_800_000_000_000
@@ -58,6 +58,63 @@ def test_a_node_that_is_alone_keeps_none(name: str) -> None:
     counts = engine.counters()
     assert (counts["stubs"], counts["stub_bytes"], counts["records"]) == (0, 0, 0)
     assert not engine.records(0)
+
+
+def end_early(engine: Engine, key: bytes, how: str) -> None:
+    """A day-long collection ends within a second."""
+    engine.found(0, key, HASH, NOW + DAY_MS, False, NOW)
+    own_ms = NOW + 2 * DAY_MS if how == "own" else None
+    for number in range(5):
+        engine.put_member(0, key, b"f%d" % number, b"v" * 20, own_ms, NOW)
+    if how in ("let_go", "anew"):
+        engine.let_go(0, key, NOW, b"del")
+    if how in ("retime", "own"):
+        engine.retime(0, key, NOW + 1_000, False, NOW, b"expire")
+    if how in ("anew", "other"):
+        engine.found(0, key, HASH if how == "anew" else SET, NOW + 1_000, False, NOW)
+        engine.put_member(0, key, b"g", b"", None, NOW)
+        assert [one.name for one in engine.members(0, key, 0, 9, NOW).members] == [b"g"]
+    if how == "store":
+        engine.store(0, key, b"v", NOW + 1_000, False, NOW, b"set")
+    if how == "members":
+        for number in range(4):
+            engine.let_go_member(0, key, b"f%d" % number, NOW)
+        engine.let_go(0, key, NOW, b"del")
+
+
+WAYS = ("let_go", "anew", "retime", "own", "other", "store", "members")
+
+
+@pytest.mark.parametrize("how", WAYS)
+def test_a_node_that_is_alone_keeps_none_of_collections(name: str, how: str) -> None:
+    engine = make(name, SETTINGS)
+    for number in range(100):
+        end_early(engine, b"session:%d" % number, how)
+    forget(engine)
+    counts = engine.counters()
+    assert (counts["stubs"], counts["stub_bytes"], counts["records"]) == (0, 0, 0)
+    assert not any(engine.records(space) for space in (0, HASH * DATABASES, SET * DATABASES, MARKS))
+    end_early(engine, b"session:1", how)
+    engine.let_go(0, b"session:1", NOW + 2_900, b"del")
+    engine.found(0, b"session:1", HASH, NOW + 9_000, False, NOW + 2_900)
+    assert not engine.members(0, b"session:1", 0, 9, NOW + 2_900).members, "no older member comes back"
+
+
+@pytest.mark.parametrize("how", ["let_go", "anew", "retime", "other", "store"])
+def test_who_comes_later_hears_nothing_of_what_was_cleared_before(name: str, how: str) -> None:
+    """Members that wait to be wiped have no mark; a peer would show them."""
+    engine, peer = make(name, SETTINGS), make(name, PEERED._replace(node=2))
+    end_early(engine, b"k", how)
+    now = NOW + 1_001
+    engine.found(0, b"k", HASH, now + DAY_MS, False, now)
+    engine.put_member(0, b"k", b"new", b"v", None, now)
+    engine.track(7, now)
+    engine.configure(PEERED)
+    peer.track(7, now)
+    payload = b"".join(b"".join(engine.records(space)) for space in (MARKS, 0, HASH * DATABASES, SET * DATABASES))
+    assert peer.merge(payload, now).refused == 0
+    for one in (engine, peer):
+        assert [member.name for member in one.members(0, b"k", 0, 9, now).members] == [b"new"]
 
 
 def test_who_can_have_peers_or_keeps_files_remembers_and_says_what_it_costs(name: str) -> None:
@@ -227,7 +284,7 @@ WITHOUT_MEMORY = """
 import resource
 import sys
 from respram.engine import make
-from respram.record import unpack
+from respram.record import DATABASES, HASH, MARKS, SET, unpack
 from tests.engine.test_stubs import DAY_MS, NOW, SETTINGS, forget
 
 SLAB = 4_096  # stubs that are there before more memory is asked for

@@ -81,6 +81,7 @@ static inline void set_granule(Trace *trace, const Granule *granule) {
 }
 
 /* digest.c: the first are called for every change of a record, where digests are on */
+bool engine_remembers(const Engine *engine);
 bool digest_track(Engine *engine, uint64_t ids_key, int64_t now_ms);
 Before digest_before(const Record *record);
 bool digest_make_room(Engine *engine, int64_t end_ms, uint64_t clock, int64_t now_ms);

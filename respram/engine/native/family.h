@@ -38,6 +38,7 @@ void family_forget_if_bare(Engine *engine, Family *family);
 /* slices.c: what is done with many members, a few at a time */
 void family_lengthen(Engine *engine, const Record *head, int64_t now_ms);
 uint64_t family_work(Engine *engine, int64_t now_ms, uint64_t budget);
+void family_wipe_cleared(Engine *engine, int64_t now_ms);
 bool family_spares(Engine *engine, const Record *head, uint64_t clock, uint64_t began, int64_t now_ms);
 
 /* ranking.c: the order of a sorted set's family */

@@ -344,13 +344,10 @@ uint64_t keyspace_next_clock(const Engine *engine, const Record *replaced, uint3
     return replaced ? latest(clock, replaced->clock + 1) : clock;
 }
 
-/* The shadow rule for a local write: how long what it replaces would still have lived. Where nobody else can hold
- * the older value, no peer and no file, there is nothing to be remembered, but of a head: its members may live for
- * longer. */
-static int64_t shadow_left(const Engine *engine, const Record *replaced, uint32_t stub, int64_t deadline_ms) {
-    bool is_remembered = engine->digests.enabled || engine->settings.outbox_bytes_max
-        || (replaced && replaced->flags & RECORD_KIND);
-    if (!(replaced || stub) || !is_remembered)
+/* The shadow rule for a local write: how long what it replaces would still have lived. A head always has its shadow:
+ * its members may live for longer than it, and go with it. */
+static int64_t shadow_left(const Engine *engine, const Record *replaced, uint32_t stub, int64_t deadline_ms, int kind) {
+    if (!(replaced || stub) || !(kind || engine_remembers(engine)))
         return 0;
     int64_t last_ms = replaced ? record_end_ms(replaced) : stub_end_ms(stub_at(&engine->stubs, stub));
     return last_ms > deadline_ms ? last_ms : 0;
@@ -365,7 +362,7 @@ bool keyspace_put(Engine *engine, int db, uint64_t hash, Span key, const Content
     uint32_t stub = record ? 0 : stubs_find_key(&engine->stubs, db, key);
     bool is_new = engine_looks(engine) && !keyspace_row(engine, db, hash, key, now_ms);
     uint64_t clock = keyspace_next_clock(engine, record, stub, now_ms);
-    int64_t shadow_ms = shadow_left(engine, record, stub, deadline_ms);
+    int64_t shadow_ms = shadow_left(engine, record, stub, deadline_ms, content->kind);
     if (!keyspace_write(engine, record, db, hash, key, content, clock, (uint16_t)node, deadline_ms, shadow_ms,
                         implicit, now_ms, stub))
         return false;
@@ -459,7 +456,7 @@ bool keyspace_let_go(Engine *engine, int db, uint64_t hash, Span key, int64_t no
     if (!record)
         return true;
     uint64_t clock = keyspace_next_clock(engine, record, 0, now_ms);
-    int64_t shadow_ms = shadow_left(engine, record, 0, now_ms);
+    int64_t shadow_ms = shadow_left(engine, record, 0, now_ms, 0);
     if (!shadow_ms) {
         keyspace_remove(engine, record, clock);
     } else if (db < MARKS) {

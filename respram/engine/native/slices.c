@@ -130,3 +130,10 @@ uint64_t family_work(Engine *engine, int64_t now_ms, uint64_t budget) {
     }
     return done;
 }
+
+/* At once: what is left of collections that were cleared before there were peers. */
+void family_wipe_cleared(Engine *engine, int64_t now_ms) {
+    for (Family *family = engine->work_first; family; family = family->next)
+        while (family->dying)
+            keyspace_wipe(engine, family_member(family, family->dying - 1), now_ms);
+}

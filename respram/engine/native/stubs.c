@@ -487,6 +487,10 @@ bool stub_bury(Engine *engine, Record *record, uint32_t stub, const Name *name, 
  * deadline. */
 bool keyspace_mark(Engine *engine, int db, uint64_t hash, Span key, uint64_t clock, uint64_t number, int64_t until_ms,
                    int64_t now_ms, int64_t ended_ms) {
+    if (!engine_remembers(engine)) {
+        family_marked(engine, db, key, clock);
+        return true;
+    }
     Record *mark = table_find(&engine->tables[MARKS + db], hash, key);
     if (mark) {
         uint64_t other = engine->nodes.numbers[mark->node];
@@ -521,6 +525,10 @@ bool keyspace_mark(Engine *engine, int db, uint64_t hash, Span key, uint64_t clo
 bool stub_takes_over(Engine *engine, Record *record, int64_t now_ms) {
     Span key = record_key(record);
     uint64_t ended = record->flags & RECORD_KIND ? family_ended_at(record) : 0;
+    if (!engine_remembers(engine)) {
+        keyspace_forget(engine, record, ended);
+        return true;
+    }
     if ((ended && !keyspace_mark(engine, record->db, keyspace_hash(engine, key), key, ended,
         engine->nodes.numbers[record->node],
                                  record_shadow_ms(record), now_ms, (int64_t)(record->clock >> 16)))
@@ -537,7 +545,7 @@ bool stub_takes_over(Engine *engine, Record *record, int64_t now_ms) {
 /* The value of a member is gone, its collection's or its own deadline has come: its name and its stamp stay. The wheel
  * has let go of it already. False: no memory, and nothing has changed. */
 bool stub_of_member(Engine *engine, Record *record, int64_t now_ms) {
-    if (!stub_of_record(engine, record, now_ms))
+    if (engine_remembers(engine) && !stub_of_record(engine, record, now_ms))
         return false;
     keyspace_forget(engine, record, 0);
     return true;

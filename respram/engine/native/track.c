@@ -125,8 +125,14 @@ static void stop(Engine *engine) {
     digests->count = digests->sum = 0;
 }
 
+/* Whether somebody else can hold an older value: a peer or a file. If not, nothing is left of it. */
+bool engine_remembers(const Engine *engine) {
+    return engine->digests.enabled || engine->settings.outbox_bytes_max;
+}
+
 /* False: no memory. Then the engine is as it was, or `lead` is set and it can never be tracked. */
 bool digest_track(Engine *engine, uint64_t ids_key, int64_t now_ms) {
+    family_wipe_cleared(engine, now_ms); /* no mark says of them that they are */
     uint64_t records = engine->stub_rows;
     for (int db = 0; db < SPACES; db++)
         records += engine->live[db];

@@ -193,7 +193,7 @@ class Keyspace:
         """A local write of a value that is sealed, if values are. Without an event the observer is not told."""
         row = self.found(db, key)
         is_new = self.looks and self.row(db, key, now_ms) is None
-        shadow_ms = self._shadow_left(row, deadline_ms)
+        shadow_ms = self._shadow_left(row, deadline_ms, kind)
         self.clock = advance(self.clock, now_ms, 0 if row is None else row.clock)
         node = self.settings.node
         self.write(
@@ -241,6 +241,9 @@ class Keyspace:
         `ended_ms`: not because of a write, but because a head of that millisecond has ended (decision 0211); a mark
         keeps it as its deadline.
         """
+        if not self.remembers:
+            family.marked(self, db, key, clock)
+            return
         row = self.tables[MARKS + db].get(key)
         if row is not None and (row.clock, row.node) >= (clock, node):
             if until_ms <= row.shadow_ms:
@@ -252,10 +255,16 @@ class Keyspace:
         if self.outbox.bytes_max:
             self.outbox.add(MARKS + db, key, len(key))
 
-    def _shadow_left(self, replaced: Row | None, deadline_ms: int) -> int:
-        """The shadow rule for a local write. Where nobody else can hold the older value, no peer and no file, there is
-        nothing to be remembered, but of a head: its members may live for longer."""
-        if replaced is None or (self.digests is None and not self.outbox.bytes_max and not replaced.kind):
+    @property
+    def remembers(self) -> bool:
+        """Whether somebody else can hold an older value: a peer or a file. If not, nothing is left of it."""
+        return self.digests is not None or self.outbox.bytes_max > 0
+
+    def _shadow_left(self, replaced: Row | None, deadline_ms: int, kind: int) -> int:
+        """The shadow rule for a local write. A head always has its shadow: its members may live for longer than it, and
+        go with it.
+        """
+        if replaced is None or not (self.remembers or kind):
             return 0
         return shadow_of(deadline_ms, 0, replaced.deadline_ms, replaced.shadow_ms)
 
@@ -289,7 +298,7 @@ class Keyspace:
         row = self.row(db, key, now_ms)
         if row is None:
             return False
-        shadow_ms = self._shadow_left(row, now_ms)
+        shadow_ms = self._shadow_left(row, now_ms, 0)
         self.clock = advance(self.clock, now_ms, row.clock)
         if not shadow_ms:
             self.wheel.remove(row)
@@ -512,9 +521,11 @@ class Keyspace:
             self._note_seal(row, None)
             self.wheel.place(row, row.shadow_ms, now_ms)
             return
-        ended = 0
+        ended = family.ended_at(row) if row.kind else 0
+        if not self.remembers:
+            self.remove(row, ended)
+            return
         if row.kind:
-            ended = family.ended_at(row)
             self.mark(row.db, row.key, ended, row.node, row.shadow_ms, now_ms, to_ms(row.clock))
         self.remove(row, ended)
         name = stub_name(row.db, row.key)

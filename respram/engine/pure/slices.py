@@ -40,6 +40,13 @@ def work(keyspace: Store, now_ms: int, budget: int) -> int:
     return done
 
 
+def wipe_cleared(keyspace: Store) -> None:
+    """At once: what is left of collections that were cleared before there were peers."""
+    for family in keyspace.families.queue:
+        while family.dying:
+            keyspace.wipe(family.rows[family.dying - 1], 0)
+
+
 # -- a longer life ----------------------------------------------------------------------------------------
 def lengthen(keyspace: Store, head: Row, now_ms: int) -> None:
     """EXPIRE has made the deadline of a head later: its implicit members get it too. What this node has not seen keeps
