@@ -126,6 +126,19 @@ def is_member(space: int) -> bool:
     return DATABASES <= space < MARKS
 
 
+def is_too_large(space: int, key: bytes, value_bytes: int, bytes_max: int) -> bool:
+    """Whether a node whose arguments have so many bytes at most may not hold a record: each part may be so large, as in
+    a command, but two of a member's parts at most, since one frame holds it.
+    """
+    if value_bytes > bytes_max:
+        return True
+    if not is_member(space):
+        return len(key) > bytes_max
+    part = len(key_of(key))
+    name = len(key) - NAME_LENGTH.size - part
+    return part > bytes_max or name > bytes_max or part + name + value_bytes > 2 * bytes_max
+
+
 def shadow_of(deadline_ms: int, own_shadow_ms: int, replaced_deadline_ms: int, replaced_shadow_ms: int) -> int:
     """The shadow rule: how long a record must be remembered for the sake of what it replaced.
 

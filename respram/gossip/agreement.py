@@ -19,7 +19,7 @@ from respram.gossip.effects import Agreed, Host
 from respram.gossip.links import Link
 from respram.gossip.neighbours import Neighbours
 from respram.gossip.policy import Said, Terms
-from respram.record import Record, pack, unpack
+from respram.record import Record, is_too_large, pack, unpack
 from respram.stamp import to_ms
 from respram.wire import messages as wire
 
@@ -165,7 +165,8 @@ def cut_to(terms: Terms, payload: bytes, me: int, now_ms: int, clock_offset_ms_m
             shadow_ms = max(record.shadow_ms, record.deadline_ms)
             clock, node = _just_after(record.clock, record.node, me)
             later = replace(record, clock=clock, node=node, shadow_ms=shadow_ms)
-            if 0 < size_max < len(record.key) + len(record.value):
+            value_bytes = len(record.value) + len(record.shares)
+            if size_max and is_too_large(record.db, record.key, value_bytes, size_max):
                 yield replace(later, value=None, deadline_ms=now_ms, seal=None, kind=0)
             elif terms.max_ttl_ms and record.deadline_ms > last_ms + clock_offset_ms_max:
                 yield replace(later, deadline_ms=last_ms)

@@ -10,7 +10,7 @@ class Terms:
     """Settings that must be equal in an enclave (agreement.py). 0: nothing is said."""
 
     max_ttl_ms: int = 0
-    value_bytes_max: int = 0  # of a key and its value together
+    value_bytes_max: int = 0  # of a key, of a member's name, and of a value
     seals: bool = False
 
 

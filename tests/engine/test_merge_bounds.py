@@ -9,10 +9,12 @@ from itertools import product
 
 import pytest
 
-from respram.engine.api import Engine, Settings
+from respram.engine.api import Engine, Merged, Settings
 from respram.engine.pure.merge import SHADOW_MS_MAX
 from respram.engine.replication import Cut
-from respram.record import DATABASES, HEADER, KIND_SHIFT, MARKS, SCRIPTS, Record, member_key, pack, stub_name
+from respram.gossip.agreement import cut_to
+from respram.gossip.policy import Terms
+from respram.record import DATABASES, HASH, HEADER, KIND_SHIFT, MARKS, SCRIPTS, Record, member_key, pack, stub_name
 from respram.stamp import from_ms
 
 from .conftest import ENGINES, PURE_ONLY
@@ -51,7 +53,7 @@ def sides(settings: Settings = SETTINGS, tracked: bool = True) -> list[Side]:
     return [Side(name, settings, tracked) for name in ENGINES]
 
 
-def same(both: list[Side], payload: bytes, now: int = NOW) -> object:
+def same(both: list[Side], payload: bytes, now: int = NOW) -> Merged:
     pure, native = (side.engine.merge(payload, now) for side in both)
     assert pure == native, payload.hex()
     return pure
@@ -158,6 +160,36 @@ def test_sizes_on_the_bound_and_a_store_that_is_full() -> None:
         for side in full:  # the first round is written before it is full
             side.engine.configure(SETTINGS._replace(memory_bytes_max=1))
     assert full[0].state(NOW) == full[1].state(NOW)
+
+
+@pytest.mark.parametrize("name", ENGINES)
+def test_what_a_command_may_write_a_peer_with_equal_limits_may_hold(name: str) -> None:
+    """Key and value may be as large as an argument each. Together they were refused, and a cut took them away from who
+    had acknowledged them.
+    """
+    settings = SETTINGS._replace(bulk_bytes_max=64)
+    writer, peer = (ENGINES[name](settings._replace(node=node)) for node in (1, 2))
+    writer.store(0, b"k" * 64, b"v" * 64, NOW + 10_000, False, NOW, b"")
+    writer.found(0, b"h", HASH, NOW + 10_000, False, NOW)
+    writer.put_member(0, b"h", b"n" * 63, b"v" * 64, None, NOW)
+    writer.put_member(0, b"h", b"n" * 64, b"v" * 63, NOW + 9_000, NOW)
+    payload = writer.drain(1 << 20)
+    merged = peer.merge(payload, NOW)
+    assert (merged.new, merged.refused) == (4, 0)
+    assert not list(cut_to(Terms(1 << 40, 64), payload, 2, NOW, 0)), "nor is it cut"
+
+
+def test_the_sizes_of_keys_names_and_values() -> None:
+    tight, taken = sides(SETTINGS._replace(bulk_bytes_max=64)), set[object]()
+    for number, (key, value) in enumerate(product((0, 1, 63, 64, 65, 128), (0, 1, 63, 64, 65))):
+        for name in (0, 1, 63, 64, 65, 128):
+            member = member_key(b"k" * key, b"n" * name)
+            payload = pack(Record(DATABASES, member, b"v" * value, from_ms(NOW) + number, 9, NOW + 10_000))
+            is_cut = bool(list(cut_to(Terms(1 << 40, 64), payload, 2, NOW, 5_000)))
+            taken.add(answer := same(tight, payload))
+            assert is_cut == bool(answer.refused), (key, name, value, answer)
+        taken.add(same(tight, pack(Record(0, b"k" * key, b"v" * value, from_ms(NOW) + number, 9, NOW + 10_000))))
+    assert len(taken) > 1 and tight[0].state(NOW) == tight[1].state(NOW)
 
 
 def test_the_kinds_of_heads() -> None:

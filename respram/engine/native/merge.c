@@ -117,6 +117,16 @@ static bool take_record(const uint8_t **at, const uint8_t *end, Arrived *record)
     return true;
 }
 
+/* Each part may be as large as an argument, but two of a member's parts at most, since one frame holds it. */
+static bool is_too_large(const Arrived *record, uint64_t bytes_max) {
+    if (record->value.len > bytes_max)
+        return true;
+    if (!is_member(record->db))
+        return record->key.len > bytes_max;
+    uint64_t part = member_head(record->key).len, name = member_name(record->key).len;
+    return part > bytes_max || name > bytes_max || part + name + record->value.len > 2 * bytes_max;
+}
+
 static bool is_acceptable(const Engine *engine, const Arrived *record, Known known, int64_t now_ms) {
     const Settings *settings = &engine->settings;
     if (record->flags & PACKED_NAMED && !engine->digests.enabled)
@@ -129,7 +139,7 @@ static bool is_acceptable(const Engine *engine, const Arrived *record, Known kno
     return record->clock >> 16 <= latest_stamp_ms && record->deadline_ms <= horizon_ms
            && record->shadow_ms <= remembered_ms
            /* of a key too large here */
-           && (record->key.len + record->value.len <= settings->bulk_bytes_max || record->flags & RECORD_STUB)
+           && (record->flags & RECORD_STUB || !is_too_large(record, settings->bulk_bytes_max))
            && (known.record || known.stub || !engine_full(engine));
 }
 

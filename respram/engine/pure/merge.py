@@ -7,7 +7,19 @@ from respram.engine.pure import family, shares, slices
 from respram.engine.pure.keyspace import Keyspace
 from respram.engine.pure.record import Row
 from respram.errors import PeerError
-from respram.record import DATABASES, MARKS, SCRIPTS, Record, Seal, is_member, key_of, shadow_of, stub_name, unpack
+from respram.record import (
+    DATABASES,
+    MARKS,
+    SCRIPTS,
+    Record,
+    Seal,
+    is_member,
+    is_too_large,
+    key_of,
+    shadow_of,
+    stub_name,
+    unpack,
+)
 from respram.stamp import from_ms, to_ms
 
 # the longest --max-ttl of any node: a shortened record remembers its original end
@@ -51,14 +63,14 @@ def _acceptable(keyspace: Keyspace, record: Record, row: Row | None, now_ms: int
     if record.named and keyspace.digests is None:
         return False  # it did not find the row that it refers to
     horizon_ms = now_ms + settings.max_ttl_ms + settings.clock_offset_ms_max
-    size = len(record.key) + len(record.value or b"") + len(record.shares)
+    size = len(record.value or b"") + len(record.shares)
     return (
         to_ms(record.clock) <= now_ms + settings.clock_offset_ms_max
         # a stub has no value, and remembers one that others may hold
         and record.deadline_ms <= (horizon_ms if record.value is not None else now_ms + SHADOW_MS_MAX)
         and record.shadow_ms <= now_ms + SHADOW_MS_MAX
         # A key that is too large here is stored as a stub.
-        and (size <= settings.bulk_bytes_max or record.value is None)
+        and (record.value is None or not is_too_large(record.db, record.key, size, settings.bulk_bytes_max))
         and (row is not None or not keyspace.full())
     )
 
