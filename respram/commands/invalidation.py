@@ -11,6 +11,7 @@ would make it drop the value it is about to store.
 """
 
 from respram.catalog import Command, find
+from respram.catalog.keys import keys_of
 from respram.commands.node import Conn, Node
 from respram.commands.telling import note_prefix, note_reader, tell, wants
 
@@ -25,9 +26,9 @@ def remember(conn: Conn, command: Command, argv: list[bytes]) -> None:
     if wish is None:
         return
     wanted = wish.caching is True if wish.opt_in else wish.caching is not False
-    if wanted and not wish.broadcast and b"readonly" in command.flags and command.first_key:
-        last = command.last_key if command.last_key >= 0 else len(argv) + command.last_key
-        for key in argv[command.first_key : last + 1 : command.key_step]:
+    reads = b"readonly" in command.flags and b"noscript" not in command.flags  # a script reads by its commands
+    if wanted and not wish.broadcast and reads and command.key_specs:
+        for key in keys_of(command, argv):
             _note(conn.node, key, conn)
         trim(conn.node)
 

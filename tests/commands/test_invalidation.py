@@ -363,3 +363,22 @@ def test_what_a_script_publishes_to_its_own_client_is_a_push(client: Client) -> 
     for _ in range(4):
         assert me(b"EVAL", b"redis.call('PUBLISH', 'ch', 'm') return 7", b"0") + me.pushed() == message + b":7\r\n"
     assert me(b"CLIENT", b"ID") == b":%d\r\n" % me.conn.id
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        (b"SINTERCARD", b"2", b"s", b"t"), (b"ZUNION", b"2", b"s", b"t"), (b"ZINTER", b"2", b"s", b"t", b"WITHSCORES"),
+        (b"ZDIFF", b"2", b"s", b"t"), (b"ZINTERCARD", b"2", b"s", b"t", b"LIMIT", b"1"), (b"SUNION", b"s", b"t"),
+    ],
+    ids=lambda argv: argv[0].decode(),
+)  # fmt: skip
+def test_all_keys_of_a_command_that_counts_them_are_tracked(client: Client, argv: tuple[bytes, ...]) -> None:
+    client(b"SADD", b"s", b"a", b"b")
+    client(b"SADD", b"t", b"a")
+    for key in (b"s", b"t"):
+        reader = tracker(client)
+        assert not reader(*argv).startswith(b"-")
+        client(b"SADD", key, b"new")
+        assert reader.pushed() == invalid(key)
+        reader.close()
