@@ -23,7 +23,7 @@ def store_items(conn: Conn, name: bytes, key: bytes, items: list[Item]) -> Reply
             let_go_or_refuse(conn, name, key)
         return 0
     if there is not None:
-        engine.let_go(db, key, now_ms, name)  # overwriting a head of the same kind would keep its members
+        engine.let_go(db, key, now_ms, b"")  # overwriting a head of the same kind would keep its members
     deadline_ms, implicit = deadline_for(conn, None)
     engine.found(db, key, ZSET, deadline_ms, implicit, now_ms)
     for score, member in items:
