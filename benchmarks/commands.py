@@ -24,6 +24,7 @@ from benchmarks.command_rows import (
     VALUE_BYTES,
     Single,
     Transaction,
+    refills,
     setup,
 )
 from benchmarks.compare import fill, taking_turns
@@ -134,8 +135,13 @@ def listening(port: int, where: Affinity) -> Iterator[None]:
 
 def alone(server: Server, single: Single, pipeline: int, divisor: int, where: Affinity) -> float:
     requests = max(REQUESTS[pipeline] // single.divisor // divisor, 1)
+    argv = single.instead if single.instead and not server.kind.is_own else single.argv
     words = ["redis-benchmark", "-h", "127.0.0.1", "-p", str(server.port), "-c", str(CONNECTIONS), "-n", str(requests),
-             "-P", str(pipeline), "-r", str(KEYS), "--dbnum", str(single.db), "--csv", *single.argv]  # fmt: skip
+             "-P", str(pipeline), "-r", str(KEYS), "--dbnum", str(single.db), "--csv", *argv]  # fmt: skip
+    if single.refill:
+        with Client(server.port) as client:
+            for refill in refills(single.refill):
+                client.ask(*refill)
     listener = listening(server.port, where) if single.listened else contextlib.nullcontext()
     with listener:
         errors = numbers(server)["error_replies"]
@@ -208,7 +214,7 @@ def work(given: Namespace, kinds: list[Kind], programs: Programs, where: Affinit
         for server in servers:
             fill(server, programs, where, KEYS, VALUE_BYTES)
             with Client(server.port) as client:
-                for argv in setup():
+                for argv in setup(server.kind.is_own):
                     client.ask(*argv)
         with taking_turns(servers):
             take_turns(given.turns, servers, [(title, measure) for title, (measure, _) in wanted.items()], turns)

@@ -52,6 +52,11 @@ class Kind:
     argv: Callable[["Programs", int, int], list[str]]
     version: Callable[["Programs"], str]
 
+    @property
+    def is_own(self) -> bool:
+        """Whether it is respram, whichever engine it has."""
+        return self.version is _respram_version
+
 
 @dataclass(frozen=True, slots=True)
 class Programs:

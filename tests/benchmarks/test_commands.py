@@ -7,8 +7,8 @@ from contextlib import contextmanager
 
 import pytest
 
-from benchmarks.command_rows import GET, LIMIT, SET, SINGLES, TRANSACTIONS, setup
-from benchmarks.commands import Client, encoded, filled_in, is_whole, page, transaction
+from benchmarks.command_rows import BOWL, GET, KEYS, LIMIT, SET, SINGLES, TRANSACTIONS, refills, setup
+from benchmarks.commands import REQUESTS, Client, encoded, filled_in, is_whole, page, transaction
 from benchmarks.servers import KINDS, BenchError
 from benchmarks.turns import Turn as Row
 from respram.catalog import COMMANDS
@@ -80,8 +80,9 @@ def test_every_row_has_a_title_of_its_own_and_is_a_command_that_redis_has() -> N
     titles = [row.title for row in SINGLES] + [row.title for row in TRANSACTIONS]
     assert len(titles) == len(set(titles))
     for row in SINGLES:
-        command = COMMANDS[row.argv[0].lower().encode()]
-        assert command.takes(len(row.argv)), row.title
+        argv = row.instead or row.argv
+        command = COMMANDS[argv[0].lower().encode()]
+        assert command.takes(len(argv)), row.title
         assert int(command.since.split(b".")[0]) <= 7, row.title  # of Redis
 
 
@@ -89,9 +90,21 @@ def test_every_row_has_a_title_of_its_own_and_is_a_command_that_redis_has() -> N
 def test_no_row_is_answered_with_an_error(engine: str) -> None:
     """Otherwise a run would stop in the midst, after many minutes."""
     client = Rig(ENGINES[engine]).connect()
-    for argv in setup():
+    for argv in setup(own=True):
         assert not client(*argv).startswith(b"-"), argv
     for row in SINGLES:
         client(b"SELECT", b"%d" % row.db)
+        if row.refill:
+            assert not client(*refills(row.refill)[0]).startswith(b"-"), row.title
         words = [word.replace("__rand_int__", "000000000007").encode() for word in row.argv]
-        assert not client(*words).startswith(b"-"), row.title
+        reply = client(*words)
+        assert not reply.startswith(b"-"), row.title
+        assert not row.refill or reply not in (b"$-1\r\n", b"*0\r\n", b"*-1\r\n", b":0\r\n"), row.title
+
+
+def test_a_refill_is_as_much_as_a_turn_may_take() -> None:
+    for row in SINGLES:
+        if row.refill and row.refill != "gone":
+            assert max(REQUESTS.values()) // row.divisor <= BOWL, row.title
+            assert sum(len(argv) for argv in refills(row.refill)) >= BOWL
+    assert sum(len(argv) // 2 for argv in refills("gone")) == KEYS
