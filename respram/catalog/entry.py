@@ -109,7 +109,12 @@ class Command:
     @property
     def has_key(self) -> bool:
         """Whether it is about the one key behind its name."""
-        return (self.first_key, self.last_key) == (1, 1)
+        return (self.first_key, self.last_key) == (1, 1) and b"movablekeys" not in self.flags
+
+    @property
+    def counts_keys(self) -> bool:
+        """Whether an argument says how many keys it has, so that the table's first and last key are not all."""
+        return any(spec.kind == b"keynum" for spec in self.key_specs)
 
     def takes(self, count: int) -> bool:
         """Whether `count` arguments, the name among them, agree with the arity."""

@@ -111,11 +111,11 @@ def _row(command: Command) -> str:
     shape = ["SHAPE_" + command.shape.decode().upper()]
     shape += ["SHAPE_ASKS"] if command.asks else []
     shape += ["SHAPE_GROWS"] if command.grows else []
-    if command.first_key:
+    if command.first_key and not command.counts_keys:
         shape.append("SHAPE_KEY" if command.has_key else "SHAPE_KEYS")
     shape += ["SHAPE_MEMBERS"] if looks_itself(command) else []
     words = ", ".join(f"UINT64_C(0x{word:016x})" for word in words_of(command.name))
-    first = command.first_key or (-1 if command.key_specs else 0)
+    first = -1 if command.counts_keys else command.first_key
     keys = f"{first}, {command.last_key}, {command.key_step}, {needs(command)}"
     head = f"    ROW({name}, {len(name)}, {words}, {abs(command.arity)}, {most}, {keys},"
     return f"{head} \\\n        {' | '.join(shape)})"

@@ -50,14 +50,14 @@ zcount 4 readonly,fast sortedset 2.0.0 sorted-set 1/1/1
   keys 1 range 0 1 0 RO,access
   args key:key#0 min:double max:double
 zdiff -3 readonly,movablekeys sortedset 6.2.0 sorted-set -
-  shape reads
+  shape reads hot 20
   is Subtract multiple sorted sets
   costs O(L + (N-K)log(N)) worst case where L is the total number of elements in all the sets, N is the size of
     the first set, and K is the size of the result set.
   keys 1 keynum 0 1 1 RO,access
   args numkeys:integer key:key*#0 withscores:=WITHSCORES?
 zdiffstore -4 write,denyoom,movablekeys sortedset 6.2.0 sorted-set 1/1/1
-  shape decides,asks
+  shape decides,asks hot 20
   is Subtract multiple sorted sets and store the resulting sorted set in a new key
   costs O(L + (N-K)log(N)) worst case where L is the total number of elements in all the sets, N is the size of
     the first set, and K is the size of the result set.
@@ -71,7 +71,7 @@ zincrby 4 write,denyoom,fast sortedset 1.2.0 sorted-set 1/1/1
   keys 1 range 0 1 0 RW,access,update
   args key:key#0 increment:integer member:string
 zinter -3 readonly,movablekeys sortedset 6.2.0 sorted-set -
-  shape reads
+  shape reads hot 40
   is Intersect multiple sorted sets
   costs O(N*K)+O(M*log(M)) worst case with N being the smallest input sorted set, K being the number of input
     sorted sets and M being the number of elements in the resulting sorted set.
@@ -79,13 +79,13 @@ zinter -3 readonly,movablekeys sortedset 6.2.0 sorted-set -
   args numkeys:integer key:key*#0 weight:integer=WEIGHTS?* aggregate:oneof=AGGREGATE?( sum:=SUM min:=MIN
   args max:=MAX ) withscores:=WITHSCORES?
 zintercard -3 readonly,movablekeys sortedset 7.0.0 sorted-set -
-  shape reads
+  shape reads hot 20
   is Intersect multiple sorted sets and return the cardinality of the result
   costs O(N*K) worst case with N being the smallest input sorted set, K being the number of input sorted sets.
   keys 1 keynum 0 1 1 RO,access
   args numkeys:integer key:key*#0 limit:integer=LIMIT?
 zinterstore -4 write,denyoom,movablekeys sortedset 2.0.0 sorted-set 1/1/1
-  shape decides,asks
+  shape decides,asks hot 40
   is Intersect multiple sorted sets and store the resulting sorted set in a new key
   costs O(N*K)+O(M*log(M)) worst case with N being the smallest input sorted set, K being the number of input
     sorted sets and M being the number of elements in the resulting sorted set.
@@ -100,7 +100,7 @@ zlexcount 4 readonly,fast sortedset 2.8.9 sorted-set 1/1/1
   keys 1 range 0 1 0 RO,access
   args key:key#0 min:string max:string
 zmpop -4 write,movablekeys,by_name sortedset 7.0.0 sorted-set -
-  shape decides
+  shape decides hot 32
   is Remove and return members with scores in a sorted set
   costs O(K) + O(M*log(N)) where K is the number of provided keys, N being the number of elements in the sorted
     set, and M being the number of elements popped.
@@ -166,7 +166,7 @@ zrangebyscore -4 readonly sortedset 1.0.5 sorted-set 1/1/1
   args key:key#0 min:double max:double withscores:=WITHSCORES?@2.0.0 offset_count:block=LIMIT?( offset:integer
   args count:integer )
 zrangestore -5 write,denyoom sortedset 6.2.0 sorted-set 1/2/1
-  shape decides,asks
+  shape decides,asks hot 10
   is Store a range of members from sorted set into another key
   costs O(log(N)+M) with N being the number of elements in the sorted set and M the number of elements stored
     into the destination key.
@@ -263,7 +263,7 @@ zscore 3 readonly,fast sortedset 1.2.0 sorted-set 1/1/1
   keys 1 range 0 1 0 RO,access
   args key:key#0 member:string
 zunion -3 readonly,movablekeys sortedset 6.2.0 sorted-set -
-  shape reads
+  shape reads hot 40
   is Add multiple sorted sets
   costs O(N)+O(M*log(M)) with N being the sum of the sizes of the input sorted sets, and M being the number of
     elements in the resulting sorted set.
@@ -271,7 +271,7 @@ zunion -3 readonly,movablekeys sortedset 6.2.0 sorted-set -
   args numkeys:integer key:key*#0 weight:integer=WEIGHTS?* aggregate:oneof=AGGREGATE?( sum:=SUM min:=MIN
   args max:=MAX ) withscores:=WITHSCORES?
 zunionstore -4 write,denyoom,movablekeys sortedset 2.0.0 sorted-set 1/1/1
-  shape decides,asks
+  shape decides,asks hot 40
   is Add multiple sorted sets and store the resulting sorted set in a new key
   costs O(N)+O(M log(M)) with N being the sum of the sizes of the input sorted sets, and M being the number of
     elements in the resulting sorted set.

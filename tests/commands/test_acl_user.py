@@ -16,7 +16,7 @@ from respram.commands.acl_user import (
 )
 
 BY_NAME = {b"del", b"unlink", b"srem", b"hdel", b"smove", b"zrem", b"zremrangebyrank", b"zremrangebyscore",
-           b"zremrangebylex", b"getdel", b"delex", b"delifeq", b"zpopmin", b"zpopmax", b"spop", b"hgetdel"}
+           b"zremrangebylex", b"getdel", b"delex", b"delifeq", b"zpopmin", b"zpopmax", b"spop", b"hgetdel", b"zmpop"}
 ORDINARY = EVERY & ~permitted(BY_NAME)  # which are given by name alone
 QUIET = ORDINARY & ~permitted({b"publish"})  # of a user who was given no channels
 

@@ -15,7 +15,7 @@ from tests.engine.conftest import ENGINES
 
 ROUNDS, STEPS = 20, 320
 LET_GO = ("del", "unlink", "getdel", "delex", "delifeq", "hdel", "srem", "zrem", "spop", "smove", "zpopmin", "zpopmax",
-          "zremrangebylex", "hgetdel")
+          "zremrangebylex", "hgetdel", "zmpop")
 KEYS = (b"h", b"i", b"s", b"t", b"z", b"y", b"text", b"none")
 NAMES = (b"a", b"b", b"c", b"", b"\r\n\xff", b"n" * 40, b"7")
 TIMES = (b"1", b"100", b"5000", b"0", b"-1", b"x", b"9223372036854775807", b"1800000009", b"1800000009000", b"10000000")
@@ -96,6 +96,41 @@ RANGES: tuple[Make, ...] = (
     lambda rng: (b"ZRANGE", rng.choice(KEYS[3:6]), rng.choice(ENDS), rng.choice(ENDS), b"BYLEX", *word(rng, b"REV"),
                  *word(rng, b"LIMIT 1 2", b"WITHSCORES")),
 )  # fmt: skip
+SOURCES = KEYS[2:6] * 6 + KEYS
+
+
+def weighed(rng: Random) -> tuple[bytes, ...]:
+    """How many keys, they, and words behind them; at times too many, too few or wrong ones."""
+    keys = tuple(rng.choice(SOURCES) for _ in range(rng.randint(1, 4)))
+    numbers = (b"2", b"-1", b"0.1", b"0", b"1e3", b"inf", b"x")[: rng.choice((4, 4, 7))]
+    weights = tuple(rng.choice(numbers) for _ in keys)
+    return (rng.choice((b"%d" % len(keys),) * 9 + (b"0", b"-1", b"x", b"9")), *keys,
+            *rng.choice(((), (), (b"WEIGHTS", *weights), (b"weights", *weights, b"AGGREGATE", b"max"))),
+            *word(rng, b"AGGREGATE MIN", b"aggregate sum", b"AGGREGATE", b"WEIGHTS"))
+
+
+def counted(rng: Random) -> tuple[bytes, ...]:
+    keys = tuple(rng.choice(SOURCES) for _ in range(rng.randint(1, 3)))
+    return b"%d" % rng.choice((len(keys), len(keys), len(keys), 0, 7)), *keys
+
+
+ALGEBRA: tuple[Make, ...] = (
+    lambda rng: (rng.choice((b"ZUNION", b"ZINTER")), *weighed(rng), *word(rng, b"WITHSCORES", b"withscores", b"x")),
+    lambda rng: (rng.choice((b"ZUNIONSTORE", b"ZINTERSTORE")), rng.choice(KEYS[3:6] * 3 + KEYS), *weighed(rng)),
+    lambda rng: (b"ZDIFF", *counted(rng), *word(rng, b"WITHSCORES", b"WEIGHTS 1")),
+    lambda rng: (b"ZDIFFSTORE", rng.choice(KEYS[3:6] * 3 + KEYS), *counted(rng), *word(rng, b"WITHSCORES")),
+    lambda rng: (b"ZINTERCARD", *counted(rng), *word(rng, b"LIMIT 1", b"limit 0", b"LIMIT -1", b"LIMIT")),
+    lambda rng: (b"ZMPOP", *counted(rng), *word(rng, b"MIN", b"max", b"min", b"MAX", b"MID"),
+                 *word(rng, b"COUNT 1", b"count 2", b"COUNT 9", b"COUNT 0", b"COUNT")),
+    lambda rng: (b"ZRANGESTORE", rng.choice(KEYS[3:6] * 3 + KEYS), rng.choice(KEYS[4:6] * 3 + KEYS),
+                 rng.choice((b"0", b"1", b"-2")), rng.choice((b"-1", b"2", b"0", b"x")), *word(rng, b"REV"),
+                 *word(rng, b"LIMIT 0 2", b"LIMIT 0 -1", b"WITHSCORES")),
+    lambda rng: (b"ZRANGESTORE", rng.choice(KEYS[3:6] * 3 + KEYS), rng.choice(KEYS[4:6] * 3 + KEYS),
+                 rng.choice((b"-inf", b"(0", b"0", b"2")), rng.choice((b"+inf", b"2", b"(2", b"inf")), b"BYSCORE",
+                 *word(rng, b"REV", b"LIMIT 1 2")),
+    lambda rng: (b"ZRANGESTORE", rng.choice(KEYS[3:6] * 3 + KEYS), rng.choice(KEYS[4:6] * 3 + KEYS),
+                 rng.choice(ENDS), rng.choice(ENDS), b"BYLEX", *word(rng, b"REV", b"limit 0 2")),
+)  # fmt: skip
 COUNTS = (b"0", b"1", b"2", b"5", b"1000", b"-1", b"-3", b"-9", b"x", b"9223372036854775807", b"-9223372036854775808")
 DRAWS: tuple[Make, ...] = (
     lambda rng: (rng.choice((b"SRANDMEMBER", b"SPOP")), rng.choice(KEYS[2:5]), *word(rng, *COUNTS), *word(rng, b"1")),
@@ -140,7 +175,7 @@ WALKS: tuple[Make, ...] = (
                  *word(rng, b"COUNT 1000", b"count 3", b"COUNT 0"),
                  *word(rng, b"TYPE hash", b"type STRING", b"TYPE zset", b"TYPE list", b"TYPE")),
 )  # fmt: skip
-COMMANDS: tuple[Make, ...] = LIVES * 3 + STRINGS + SETS + RANGES + DRAWS + BITS + GOING + WALKS
+COMMANDS: tuple[Make, ...] = LIVES * 3 + STRINGS + SETS + RANGES + ALGEBRA + DRAWS + BITS + GOING + WALKS
 BASE: tuple[Make, ...] = (
     lambda rng: (b"HSET", rng.choice((b"h", b"i")), rng.choice(NAMES), rng.choice(NUMBERS)),
     lambda rng: (b"SADD", rng.choice((b"s", b"t")), *names(rng)),
@@ -150,7 +185,8 @@ BASE: tuple[Make, ...] = (
 )
 LOOKS = ((b"HGETALL", b"h"), (b"HGETALL", b"i"), (b"ZRANGE", b"z", b"0", b"-1", b"WITHSCORES"), (b"PTTL", b"h"),
          (b"HPTTL", b"h", b"FIELDS", b"7", *NAMES), (b"HPTTL", b"s", b"FIELDS", b"7", *NAMES), (b"GET", b"text"),
-         (b"SMEMBERS", b"s"), (b"SMEMBERS", b"t"), (b"ZRANGE", b"y", b"0", b"-1"), (b"PTTL", b"text"))  # fmt: skip
+         (b"SMEMBERS", b"s"), (b"SMEMBERS", b"t"), (b"ZRANGE", b"y", b"0", b"-1", b"WITHSCORES"),
+         (b"PTTL", b"text"), (b"PTTL", b"y"))  # fmt: skip
 
 
 def connected(engine: str, hot: bool, proto: bytes) -> Client:

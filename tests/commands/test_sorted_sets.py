@@ -149,6 +149,7 @@ def test_listeners_are_told(free: Client) -> None:
         b"ZADD z 1 a", b"ZADD z 1 a", b"ZINCRBY z 1 a", b"ZADD z 4 b 5 c 6 d 7 e 8 f", b"ZREM z b", b"ZPOPMIN z",
         b"ZPOPMAX z",
         b"ZREMRANGEBYRANK z 0 0", b"ZREMRANGEBYSCORE z 6 6", b"ZUNIONSTORE y 1 z", b"ZRANGESTORE x z 0 -1",
+        b"ZUNIONSTORE y 1 z", b"ZDIFFSTORE y 1 z", b"ZINTERSTORE y 1 z", b"ZRANGESTORE x z 0 -1", b"ZMPOP 1 y MAX",
         b"ZREMRANGEBYLEX z - +",
     ):  # fmt: skip
         listener.pushed()
@@ -157,7 +158,8 @@ def test_listeners_are_told(free: Client) -> None:
     assert told == [
         [b"zadd"], [], [b"zincr"], [b"zadd"], [b"zrem"], [b"zpopmin"], [b"zpopmax"], [b"zremrangebyrank"],
         [b"zremrangebyscore"],
-        [b"zunionstore"], [b"zrangestore"], [b"zremrangebylex"],
+        [b"zunionstore"], [b"zrangestore"], [b"zunionstore"], [b"zdiffstore"], [b"zinterstore"], [b"zrangestore"],
+        [b"zpopmax"], [b"zremrangebylex"],
     ]  # fmt: skip
 
 
@@ -207,6 +209,7 @@ def test_a_reply_beyond_what_a_client_may_hold_unread_closes_it(rig: Rig) -> Non
     for number in range(40):
         client(b"ZADD", b"z", b"1", b"%03d" % number + b"x" * 1000)
     rig.node.limits = replace(rig.node.limits, output_buffer_bytes_max=20_000)
-    for words in ((b"ZRANDMEMBER", b"z", b"-10000"), (b"ZRANGEBYSCORE", b"z", b"0", b"1e9"), (b"ZUNION", b"1", b"z")):
+    cold = (b"ZUNION", b"17", *[b"z"] * 17)  # of more sources than a fast path takes
+    for words in ((b"ZRANDMEMBER", b"z", b"-10000"), (b"ZRANGEBYSCORE", b"z", b"0", b"1e9"), cold):
         greedy = client.other()
         assert greedy(*words) == b"" and greedy.conn.session.closing

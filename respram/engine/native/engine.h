@@ -5,8 +5,9 @@
  * ranking.c, seal.c, merge.c, outbox.c, walk.c (the store), names.c, stubs.c, digest.c, granules.c, young.c, filter.c,
  * dump.c, restamp.c (what peers compare), then scanner.c, inline.c, writer.c, hot.c, glob.c, guard.c, reads.c,
  * scans.c, writes.c, comparing.c, counts.c, parts.c, bits.c, programs.c, lua.c, json.c, fields.c, lives.c, sets.c,
- * adds.c, ranks.c, draws.c, picks.c, channels.c, multi.c, watches.c, homes.c, feed.c (the wire). hash.c, xxh3.c,
- * bytes.c and nodes.c serve both. The store's parts are in store.h. Only types, limits and prototypes may live here.
+ * adds.c, ranks.c, algebra.c, stores.c, draws.c, picks.c, channels.c, multi.c, watches.c, homes.c, feed.c (the wire).
+ * hash.c, xxh3.c, bytes.c and nodes.c serve both. The store's parts are in store.h. Only types, limits and prototypes
+ * may live here.
  *
  * One rule holds everywhere: what can fail (memory) comes first, what changes state comes after and
  * cannot fail. A function that returns false or NULL has changed nothing.
@@ -52,7 +53,8 @@ enum { NOTE_NEW = 0, NOTE_EXPIRED = 1, NOTE_MERGED = 2, NOTE_INCRBY = 3, NOTE_EX
     NOTE_SETRANGE = 6, NOTE_SETBIT = 7, NOTE_DEL = 8, NOTE_SEEN = 9, NOTE_INCRBYFLOAT = 10, NOTE_COPY_TO = 11,
     NOTE_HINCRBY = 12, NOTE_ZINCR = 13, NOTE_ZREMRANGEBYSCORE = 14, NOTE_ZREMRANGEBYRANK = 15, NOTE_HEXPIRE = 16,
     NOTE_HINCRBYFLOAT = 17, NOTE_ZREMRANGEBYLEX = 18, NOTE_ZPOPMIN = 19, NOTE_ZPOPMAX = 20, NOTE_SPOP = 21,
-    NOTE_SINTERSTORE = 22, NOTE_SUNIONSTORE = 23, NOTE_SDIFFSTORE = 24,
+    NOTE_SINTERSTORE = 22, NOTE_SUNIONSTORE = 23, NOTE_SDIFFSTORE = 24, NOTE_ZUNIONSTORE = 25,
+    NOTE_ZINTERSTORE = 26, NOTE_ZDIFFSTORE = 27, NOTE_ZRANGESTORE = 28,
        NOTE_NONE = 255 }; /* MERGED is spelt `set` */
 
 /* The command table: a row a hot command, from the catalog. What a shape means is said in catalog/entry.py. */

@@ -176,7 +176,9 @@ unsigned home_of(const Engine *engine, const Command *command) {
     if (!home_decides(command))
         return 0;
     bool script = command->hot == HOT_eval || command->hot == HOT_evalsha;
-    size_t at = script ? 3 : command->hot == HOT_msetex ? 2 : (size_t)ROWS[command->hot].first_key;
+    int first_key = ROWS[command->hot].first_key; /* -1: behind the number of keys, or in front of it */
+    size_t at = script ? 3 : command->hot == HOT_msetex || command->hot == HOT_zmpop ? 2
+        : first_key > 0 ? (size_t)first_key : 1;
     return at < command->argc ? engine->homes[slot_of(command_arg(command, at))] : 0;
 }
 

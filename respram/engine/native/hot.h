@@ -85,6 +85,20 @@ bool members_are_short(const Engine *engine, const Command *command, size_t firs
 bool life_from(const Engine *engine, Span unit, Span digits, int64_t now_ms, int64_t *ttl_ms);
 void reply_score(Engine *engine, int proto, double score);
 bool plain_score(Span word, double *score);
+
+/* Members of a collection that a command is about to store under `target`: stores.c. */
+typedef struct Drafted {
+    Span target;
+    uint8_t kind;
+    Buffer members; /* score | u32 bytes of the name | name */
+    size_t count, bytes;
+} Drafted;
+
+#define DRAFTED_REPLY_BYTES 64 /* a number, or that memory is full */
+
+bool drafted_add(const Engine *engine, Drafted *drafted, Span name, double score);
+bool drafted_store(Engine *engine, const Session *session, const Drafted *drafted, uint8_t note, int64_t now_ms);
+void drafted_clear(Drafted *drafted);
 bool let_go_members(Engine *engine, Session *session, const Command *command, uint8_t kind, int64_t now_ms);
 
 #endif

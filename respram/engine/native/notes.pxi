@@ -4,7 +4,8 @@
 cdef tuple EVENTS = (NEW, EXPIRED, MERGED, b"incrby", b"expire", b"append", b"setrange", b"setbit", b"del", SEEN,
                      b"incrbyfloat", b"copy_to", b"hincrby", b"zincr", b"zremrangebyscore", b"zremrangebyrank",
                      b"hexpire", b"hincrbyfloat", b"zremrangebylex", b"zpopmin", b"zpopmax", b"spop",
-                     b"sinterstore", b"sunionstore", b"sdiffstore")
+                     b"sinterstore", b"sunionstore", b"sdiffstore", b"zunionstore", b"zinterstore", b"zdiffstore",
+                     b"zrangestore")
 
 # names from NOTE_PUT on
 cdef tuple MEMBER_EVENTS = (b"hset", b"sadd", b"zadd", b"hdel", b"srem", b"zrem", b"hexpired", b"sexpired", b"zexpired")

@@ -7,6 +7,7 @@
 #define DIGITS_MAX 15           /* digits that a double represents exactly */
 #define WHOLE_MAX 1e15          /* smaller whole numbers are formatted here */
 #define LET_GO_AT_ONCE 1024     /* members that one command removes; `dispatch` removes more */
+#define STORED_AT_ONCE 8192     /* members that one command stores, about 1 ms; `dispatch` stores more */
 #define RANKED_AT_ONCE 32       /* members that a range reads from the order at a time */
 
 static const double POWERS[DIGITS_MAX + 1] =
@@ -142,13 +143,14 @@ HANDLER(zcard) {
 typedef struct Told { /* range of ranks */
     uint64_t start, count;
     bool downwards, scores;
-    bool flat; /* RESP3 has no pairs here either */
+    bool flat;   /* RESP3 has no pairs here either */
+    bool nested; /* RESP2 has pairs here, too */
 } Told;
 
 /* False: the reply would be longer than what is made here. Then nothing is said. */
 static bool reply_members(Engine *engine, const Session *session, const Family *family, Told told) {
     size_t before = engine->reply.len, bytes = 0;
-    bool nested = told.scores && session->proto == 3 && !told.flat;
+    bool nested = told.nested || (told.scores && session->proto == 3 && !told.flat);
     if (!reply_reserve(engine, REPLY_HEAD_BYTES))
         return false;
     reply_integer(engine, '*', (int64_t)(told.scores && !nested ? 2 * told.count : told.count));
@@ -212,10 +214,10 @@ typedef struct Words { /* after the key and the two ends */
 } Words;
 
 /* `free`: they may say kind and direction, too. False: what `dispatch` has to judge. */
-static bool range_words(const Command *command, bool free, Words *words) {
+static bool range_words(const Command *command, size_t first, bool free, Words *words) {
     bool kinded = !free, turned = !free;
     words->limit = -1;
-    for (size_t number = 4; number < command->argc; number++) {
+    for (size_t number = first; number < command->argc; number++) {
         Span word = command_arg(command, number);
         if (IS(word, "withscores")) {
             words->scores = true;
@@ -300,37 +302,79 @@ static uint64_t cover_names(const Family *family, const NameEnd ends[2], uint64_
     return stop > *start ? stop - *start : 0;
 }
 
-/* ZRANGE and its older forms. */
-static bool range(Engine *engine, Session *session, const Command *command, Words words, bool free, int64_t now_ms) {
-    Record *head;
+/* The ranks of a range, from the key on, which is argument number `at`. The family is NULL where there is no key.
+ * False: it is for `dispatch`. */
+static bool cover(Engine *engine, Session *session, const Command *command, size_t at, Words *words, bool free,
+                  int64_t now_ms, const Family **family, Told *told) {
     Ends ends;
     NameEnd names[2];
     int64_t first, last;
-    if (command->argc < 4 || !range_words(command, free, &words))
+    if (command->argc < at + 3 || !range_words(command, at + 3, free, words))
         return false;
-    Span one = command_arg(command, 2), other = command_arg(command, 3);
-    if (words.by_name ? !name_bound(words.downwards ? other : one, &names[0])
-            || !name_bound(words.downwards ? one : other, &names[1])
-        : words.by_score ? !read_ends(words.downwards ? other : one, words.downwards ? one : other, &ends)
-                       : !span_int64(one, &first) || !span_int64(other, &last))
+    Span one = command_arg(command, at + 1), other = command_arg(command, at + 2);
+    if (words->by_name ? !name_bound(words->downwards ? other : one, &names[0])
+            || !name_bound(words->downwards ? one : other, &names[1])
+        : words->by_score ? !read_ends(words->downwards ? other : one, words->downwards ? one : other, &ends)
+                          : !span_int64(one, &first) || !span_int64(other, &last))
         return false;
-    if (!head_of(engine, session, command, now_ms, &head))
+    Span key = command_arg(command, at);
+    const Record *head = keyspace_row(engine, session->db, at == 1 ? command->hash : keyspace_hash(engine, key), key,
+                                      now_ms);
+    if (head && record_kind(head) != ZSET)
         return false;
-    const Family *family = head ? family_of(engine, head) : NULL;
-    Told told = {.downwards = words.downwards, .scores = words.scores};
-    if (!words.by_score && !words.by_name) {
-        cover_ranks(family, first, last, &told);
-    } else if (family) {
+    *family = head ? family_of(engine, head) : NULL;
+    *told = (Told){.downwards = words->downwards, .scores = words->scores};
+    if (!words->by_score && !words->by_name) {
+        cover_ranks(*family, first, last, told);
+    } else if (*family) {
         uint64_t start;
-        uint64_t count = words.by_name ? cover_names(family, names, &start) : cover_scores(family, &ends, &start);
-        if (words.offset >= 0 && (uint64_t)words.offset < count) {
-            told.count = count - (uint64_t)words.offset;
-            told.start = told.downwards ? start + told.count - 1 : start + (uint64_t)words.offset;
-            if (words.limit >= 0 && (uint64_t)words.limit < told.count)
-                told.count = (uint64_t)words.limit;
+        uint64_t count = words->by_name ? cover_names(*family, names, &start) : cover_scores(*family, &ends, &start);
+        if (words->offset >= 0 && (uint64_t)words->offset < count) {
+            told->count = count - (uint64_t)words->offset;
+            told->start = told->downwards ? start + told->count - 1 : start + (uint64_t)words->offset;
+            if (words->limit >= 0 && (uint64_t)words->limit < told->count)
+                told->count = (uint64_t)words->limit;
         }
     }
-    return tell(engine, session, family, told);
+    return true;
+}
+
+/* ZRANGE and its older forms. */
+static bool range(Engine *engine, Session *session, const Command *command, Words words, bool free, int64_t now_ms) {
+    const Family *family;
+    Told told;
+    return cover(engine, session, command, 1, &words, free, now_ms, &family, &told)
+        && tell(engine, session, family, told);
+}
+
+/* ZRANGESTORE target key low high ... */
+HANDLER(zrangestore) {
+    const Family *family;
+    Told told;
+    Words words = {0};
+    Drafted drafted = {.target = command_arg(command, 1), .kind = ZSET};
+    if (engine_full(engine) || !reply_reserve(engine, DRAFTED_REPLY_BYTES)
+        || !cover(engine, session, command, 2, &words, true, now_ms, &family, &told) || told.scores)
+        return false;
+    bool done = told.count <= STORED_AT_ONCE;
+    while (done && drafted.count < told.count) {
+        Ranked found[RANKED_AT_ONCE];
+        uint64_t left = told.count - drafted.count;
+        size_t wanted = left < RANKED_AT_ONCE ? (size_t)left : RANKED_AT_ONCE;
+        uint64_t start = told.downwards ? told.start - drafted.count : told.start + drafted.count;
+        size_t got = order_from_rank(&family->order, start, wanted, told.downwards, found);
+        always(got == wanted);
+        for (size_t number = 0; done && number < got; number++)
+            done = drafted_add(engine, &drafted, member_name(record_key(found[number].record)), found[number].score);
+    }
+    bool was_there = family != NULL; /* the target may be the source */
+    done = done && drafted_store(engine, session, &drafted, NOTE_ZRANGESTORE, now_ms);
+    if (done) {
+        engine->hits += was_there;
+        engine->misses += !was_there;
+    }
+    drafted_clear(&drafted);
+    return done;
 }
 
 HANDLER(zrange) { return range(engine, session, command, (Words){0}, true, now_ms); }
@@ -341,11 +385,10 @@ HANDLER(zrevrangebyscore) {
 }
 
 /* Removes members between two ranks, for a user with the right by name. With the last one the key is removed. */
-static bool let_go_ranks(Engine *engine, const Session *session, const Command *command, const Record *head, Told told,
+static bool let_go_ranks(Engine *engine, const Session *session, uint64_t hash, Span key, const Record *head, Told told,
                          uint8_t note, int64_t now_ms) {
     if (told.count > LET_GO_AT_ONCE || !reply_reserve(engine, REPLY_HEAD_BYTES))
         return false;
-    Span key = command_arg(command, 1);
     int64_t gone = 0;
     while (told.count) {
         Ranked found[RANKED_AT_ONCE];
@@ -364,7 +407,7 @@ static bool let_go_ranks(Engine *engine, const Session *session, const Command *
     engine->misses += head == NULL;
     if (gone) {
         engine_note(engine, note, session->db, key);
-        if (!keyspace_row(engine, session->db, command->hash, key, now_ms))
+        if (!keyspace_row(engine, session->db, hash, key, now_ms))
             engine_note(engine, NOTE_DEL, session->db, key);
     }
     reply_integer(engine, ':', gone);
@@ -399,28 +442,25 @@ HANDLER(zremrangebylex) {
         return false;
     if (head)
         told.count = cover_names(family_of(engine, head), names, &told.start);
-    return let_go_ranks(engine, session, command, head, told, NOTE_ZREMRANGEBYLEX, now_ms);
+    return let_go_ranks(engine, session, command->hash, command_arg(command, 1), head, told, NOTE_ZREMRANGEBYLEX,
+                        now_ms);
 }
 
-/* ZPOPMIN and ZPOPMAX, for whom they were given by name: told first, then let go of. */
-static bool pop(Engine *engine, Session *session, const Command *command, bool highest, uint8_t note, int64_t now_ms) {
-    Record *head;
-    int64_t count = 1;
-    if (command->argc < 2 || command->argc > 3
-        || (command->argc == 3 && (!span_int64(command_arg(command, 2), &count) || count < 0))
-        || !head_of(engine, session, command, now_ms, &head) || !reply_reserve(engine, 2 * REPLY_HEAD_BYTES))
-        return false;
+/* The lowest or highest members: told first, then removed. False: nothing was said, and it is for `dispatch`. */
+static bool pop(Engine *engine, Session *session, uint64_t hash, Span key, const Record *head, uint64_t count,
+                bool highest, Told told, int64_t now_ms) {
     const Family *family = head ? family_of(engine, head) : NULL;
     uint64_t size = family ? order_count(&family->order) : 0;
-    Told told = {.count = (uint64_t)count < size ? (uint64_t)count : size, .downwards = highest, .scores = true,
-                 .flat = command->argc == 2};
+    told.scores = true;
+    told.downwards = highest;
+    told.count = count < size ? count : size;
     told.start = highest && size ? size - 1 : 0;
     size_t reply_start = engine->reply.len;
     if (told.count > LET_GO_AT_ONCE || !reply_members(engine, session, family, told))
         return false;
     Told gone = {.start = highest ? size - told.count : 0, .count = told.count};
     size_t told_end = engine->reply.len;
-    if (!let_go_ranks(engine, session, command, head, gone, note, now_ms)) {
+    if (!let_go_ranks(engine, session, hash, key, head, gone, highest ? NOTE_ZPOPMAX : NOTE_ZPOPMIN, now_ms)) {
         buffer_cut(&engine->reply, reply_start);
         return false;
     }
@@ -428,8 +468,62 @@ static bool pop(Engine *engine, Session *session, const Command *command, bool h
     return true;
 }
 
-HANDLER(zpopmin) { return pop(engine, session, command, false, NOTE_ZPOPMIN, now_ms); }
-HANDLER(zpopmax) { return pop(engine, session, command, true, NOTE_ZPOPMAX, now_ms); }
+/* ZPOPMIN and ZPOPMAX, for whom they were given by name. */
+static bool pop_one(Engine *engine, Session *session, const Command *command, bool highest, int64_t now_ms) {
+    Record *head;
+    int64_t count = 1;
+    if (command->argc < 2 || command->argc > 3
+        || (command->argc == 3 && (!span_int64(command_arg(command, 2), &count) || count < 0))
+        || !head_of(engine, session, command, now_ms, &head) || !reply_reserve(engine, 2 * REPLY_HEAD_BYTES))
+        return false;
+    return pop(engine, session, command->hash, command_arg(command, 1), head, (uint64_t)count, highest,
+               (Told){.flat = command->argc == 2}, now_ms);
+}
+
+HANDLER(zpopmin) { return pop_one(engine, session, command, false, now_ms); }
+HANDLER(zpopmax) { return pop_one(engine, session, command, true, now_ms); }
+
+/* ZMPOP n key ... MIN|MAX [COUNT n]: from the first that is there. */
+HANDLER(zmpop) {
+    int64_t keys, count = 1;
+    if (command->argc < 4 || command->argc > HOT_ARGS_MAX || !span_int64(command_arg(command, 1), &keys) || keys < 1
+        || (uint64_t)keys > command->argc - 3)
+        return false;
+    size_t at = 2 + (size_t)keys;
+    Span end = command_arg(command, at);
+    bool highest = IS(end, "max");
+    if ((!highest && !IS(end, "min"))
+        || (at + 1 != command->argc
+            && (at + 3 != command->argc || !IS(command_arg(command, at + 1), "count")
+                || !span_int64(command_arg(command, at + 2), &count) || count < 1)))
+        return false;
+    for (size_t number = 2; number < at; number++) {
+        Span key = command_arg(command, number);
+        uint64_t hash = keyspace_hash(engine, key);
+        const Record *head = keyspace_row(engine, session->db, hash, key, now_ms);
+        if (!head)
+            continue;
+        size_t reply_start = engine->reply.len;
+        if (record_kind(head) != ZSET || !reply_reserve(engine, 2 * REPLY_HEAD_BYTES + key.len))
+            return false;
+        reply_integer(engine, '*', 2);
+        reply_bulk(engine, key);
+        if (!pop(engine, session, hash, key, head, (uint64_t)count, highest, (Told){.nested = true}, now_ms)) {
+            buffer_cut(&engine->reply, reply_start);
+            return false;
+        }
+        engine->misses += number - 2;
+        return true;
+    }
+    if (!reply_reserve(engine, REPLY_HEAD_BYTES))
+        return false;
+    engine->misses += (uint64_t)keys;
+    if (session->proto == 3)
+        reply_nil(engine, session->proto);
+    else
+        reply_text(engine, "*-1\r\n", 5);
+    return true;
+}
 
 HANDLER(zremrangebyscore) {
     Record *head;
@@ -440,7 +534,8 @@ HANDLER(zremrangebyscore) {
         return false;
     if (head)
         told.count = cover_scores(family_of(engine, head), &ends, &told.start);
-    return let_go_ranks(engine, session, command, head, told, NOTE_ZREMRANGEBYSCORE, now_ms);
+    return let_go_ranks(engine, session, command->hash, command_arg(command, 1), head, told, NOTE_ZREMRANGEBYSCORE,
+                        now_ms);
 }
 
 HANDLER(zremrangebyrank) {
@@ -451,7 +546,8 @@ HANDLER(zremrangebyrank) {
         || !span_int64(command_arg(command, 3), &last) || !head_of(engine, session, command, now_ms, &head))
         return false;
     cover_ranks(head ? family_of(engine, head) : NULL, first, last, &told);
-    return let_go_ranks(engine, session, command, head, told, NOTE_ZREMRANGEBYRANK, now_ms);
+    return let_go_ranks(engine, session, command->hash, command_arg(command, 1), head, told, NOTE_ZREMRANGEBYRANK,
+                        now_ms);
 }
 
 HANDLER(zcount) {

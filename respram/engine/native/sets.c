@@ -135,70 +135,26 @@ HANDLER(sinter) { return tell_sets(engine, session, command, IN_ALL, now_ms); }
 HANDLER(sunion) { return tell_sets(engine, session, command, IN_ANY, now_ms); }
 HANDLER(sdiff) { return tell_sets(engine, session, command, IN_NONE, now_ms); }
 
-static const char NO_MEMORY[] = "-OOM command not allowed when used memory > 'maxmemory'.\r\n";
-
-/* Names of a result, each behind its length. False: one would be too long as a member of `target`, or all are. */
-static bool copy_names(const Engine *engine, const Chosen *chosen, Span target, Buffer *names) {
-    if (target.len + chosen->bytes > HOT_BYTES_MAX)
-        return false;
-    for (size_t number = 0; number < chosen->count; number++) {
-        const Record *member;
-        memcpy(&member, chosen->records.bytes + number * sizeof member, sizeof member);
-        Span name = member_name(record_key(member));
-        uint32_t len = (uint32_t)name.len;
-        if (NAME_LENGTH_BYTES + target.len + name.len > engine->settings.bulk_bytes_max
-            || !buffer_append(names, &len, sizeof len) || !buffer_append(names, name.bytes, name.len))
-            return false;
-    }
-    return true;
-}
-
-/* A set of these names, over whatever is under the key. False: no memory, and the key may have lost what it had. */
-static bool put_names(Engine *engine, int db, uint64_t hash, Span key, const Buffer *names, int64_t now_ms) {
-    bool is_new;
-    if (!family_found(engine, db, hash, key, SET, now_ms + engine->settings.default_ttl_ms, true, now_ms))
-        return false;
-    engine->defaulted++;
-    for (size_t at = 0; at < names->len;) {
-        uint32_t len;
-        memcpy(&len, names->bytes + at, sizeof len);
-        Span name = {names->bytes + at + sizeof len, len};
-        if (!family_put(engine, family_head(engine, db, hash, key, now_ms), name, (Span){0}, 0, now_ms, &is_new))
-            return false;
-        at += sizeof len + len;
-    }
-    return true;
-}
-
 /* SINTERSTORE and its kin. A result of nothing would remove the key: that is for `dispatch`. */
 static bool store_sets(Engine *engine, const Session *session, const Command *command, int rule, uint8_t note,
                        int64_t now_ms) {
     Sets sets;
     Chosen chosen = {0};
-    Buffer names = {0};
-    bool found;
-    if (command->argc < 3 || engine_full(engine) || !reply_reserve(engine, sizeof NO_MEMORY)
+    Drafted drafted = {.target = command_arg(command, 1), .kind = SET};
+    if (command->argc < 3 || engine_full(engine) || !reply_reserve(engine, DRAFTED_REPLY_BYTES)
         || !read_sets(engine, session, command, 2, command->argc - 2, now_ms, &sets))
         return false;
-    Span target = command_arg(command, 1);
-    uint64_t hash = keyspace_hash(engine, target);
-    bool done = choose(engine, &sets, rule, UINT64_MAX, now_ms, &chosen)
-        && copy_names(engine, &chosen, target, &names);
-    if (done)
-        done = chosen.count ? keyspace_let_go(engine, session->db, hash, target, now_ms, &found)
-                            : !keyspace_row(engine, session->db, hash, target, now_ms);
-    if (done) {
-        count(engine, &sets, &chosen);
-        if (chosen.count && !put_names(engine, session->db, hash, target, &names, now_ms)) {
-            reply_text(engine, NO_MEMORY, sizeof NO_MEMORY - 1); /* the sources may be others by now: no second try */
-        } else {
-            if (chosen.count)
-                engine_note(engine, note, session->db, target);
-            reply_integer(engine, ':', (int64_t)chosen.count);
-        }
+    bool done = choose(engine, &sets, rule, UINT64_MAX, now_ms, &chosen);
+    for (size_t number = 0; done && number < chosen.count; number++) {
+        const Record *member;
+        memcpy(&member, chosen.records.bytes + number * sizeof member, sizeof member);
+        done = drafted_add(engine, &drafted, member_name(record_key(member)), 0);
     }
+    done = done && drafted_store(engine, session, &drafted, note, now_ms);
+    if (done)
+        count(engine, &sets, &chosen);
     buffer_clear(&chosen.records, 0);
-    buffer_clear(&names, 0);
+    drafted_clear(&drafted);
     return done;
 }
 

@@ -271,7 +271,7 @@ class Wire:
             return None
         if self.keyspace.families.found and self._meets_head(session.db, command, argv):
             return None
-        if session.tracks and command.key_specs and not command.first_key:
+        if session.tracks and command.counts_keys:
             return None  # a handler that runs it records which keys it reads
         if command.group == b"pubsub" and self.notes.pending:
             return None  # a client that tracks a key is told of its change before it sees a later message

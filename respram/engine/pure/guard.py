@@ -21,7 +21,7 @@ class Guard:
         self.patterns = tuple(patterns.items())
 
     def allows(self, command: Command, argv: list[bytes]) -> bool:
-        if not command.first_key:  # the dispatcher finds its keys, if any
+        if command.counts_keys or not command.first_key:  # the dispatcher finds its keys, if any
             return not command.key_specs
         modes = needs(command)
         last = command.last_key if command.last_key >= 0 else len(argv) + command.last_key

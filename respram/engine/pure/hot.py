@@ -11,6 +11,7 @@ from collections.abc import Callable
 from respram.engine.api import Session
 from respram.engine.pure import (
     adds,
+    algebra,
     bits,
     channels,
     comparing,
@@ -134,6 +135,15 @@ HANDLERS: dict[bytes, Handler] = {
     b"sinterstore": sets.sinterstore,
     b"sunionstore": sets.sunionstore,
     b"sdiffstore": sets.sdiffstore,
+    b"zunion": algebra.zunion,
+    b"zinter": algebra.zinter,
+    b"zdiff": algebra.zdiff,
+    b"zintercard": algebra.zintercard,
+    b"zunionstore": algebra.zunionstore,
+    b"zinterstore": algebra.zinterstore,
+    b"zdiffstore": algebra.zdiffstore,
+    b"zrangestore": ranks.zrangestore,
+    b"zmpop": ranks.zmpop,
     b"hscan": sets.hscan,
     b"sscan": sets.sscan,
     b"zscan": sets.zscan,

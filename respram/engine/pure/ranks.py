@@ -15,8 +15,9 @@ from respram.engine.pure.keyspace import Keyspace
 from respram.engine.pure.order import Order
 from respram.engine.pure.reads import NIL, bulk
 from respram.engine.pure.record import Row
+from respram.engine.pure.stores import store_members
 from respram.engine.ranking import Item
-from respram.engine.scores import score_of
+from respram.engine.scores import score_of, with_score
 from respram.integers import parse_double, parse_int
 from respram.record import DATABASES, ZSET, member_key
 
@@ -24,6 +25,7 @@ PLAIN = re.compile(rb"-?[0-9]+(\.[0-9]*)?")
 MEMBER_BYTES, SCORE_BYTES = 64, 64  # cost of a part of a reply besides the names, as in the native engine
 ENDLESS = {b"inf": inf, b"+inf": inf, b"-inf": -inf}
 LET_GO_AT_ONCE = 1024  # members that one command removes; `dispatch` removes more
+STORED_AT_ONCE = 8192  # members that one command stores, about 1 ms; `dispatch` stores more
 DIGITS_MAX = 15  # a double represents all numbers with this many digits
 
 Covers = Callable[[Order], tuple[int, int]]  # the first rank, and how many
@@ -175,7 +177,7 @@ def _let_go_range(
         return None
     order = _order(keyspace, head)
     start, count = (0, 0) if order is None else covers(order)
-    return _let_go(keyspace, session, argv, order, start, count, event, now_ms)
+    return _let_go(keyspace, session, argv[1], order, start, count, event, now_ms)
 
 
 def zpopmin(keyspace: Keyspace, session: Session, argv: list[bytes], now_ms: int) -> bytes | None:
@@ -190,7 +192,17 @@ def _pop(keyspace: Keyspace, session: Session, argv: list[bytes], highest: bool,
     """For whom it was given by name: told first, then let go of."""
     count = parse_int(argv[2]) if len(argv) == 3 else 1 if len(argv) == 2 else None
     head = keyspace.row(session.db, argv[1], now_ms) if count is not None and count >= 0 else None
-    if count is None or count < 0 or (head is not None and head.kind != ZSET):
+    if count is None or count < 0:
+        return None
+    nested = session.proto == 3 and len(argv) == 3
+    return _popped(keyspace, session, argv[1], head, count, highest, nested, now_ms)
+
+
+def _popped(
+    keyspace: Keyspace, session: Session, key: bytes, head: Row | None, count: int, highest: bool, nested: bool,
+    now_ms: int,
+) -> bytes | None:  # fmt: skip
+    if head is not None and head.kind != ZSET:
         return None
     order = _order(keyspace, head)
     size = 0 if order is None else len(order)
@@ -199,13 +211,35 @@ def _pop(keyspace: Keyspace, session: Session, argv: list[bytes], highest: bool,
         return None
     hits, misses = keyspace.hits, keyspace.misses
     rank = size - 1 if highest else 0
-    told = _range(keyspace, session, order, rank, count, highest, True, flat=len(argv) == 2)
+    told = _range(keyspace, session, order, rank, count, highest, True, nested)
     if told is None:
         return None
     keyspace.hits, keyspace.misses = hits, misses  # only the second lookup counts
     event = b"zpopmax" if highest else b"zpopmin"
-    _let_go(keyspace, session, argv, order, size - count if highest else 0, count, event, now_ms)
+    _let_go(keyspace, session, key, order, size - count if highest else 0, count, event, now_ms)
     return told
+
+
+def zmpop(keyspace: Keyspace, session: Session, argv: list[bytes], now_ms: int) -> bytes | None:
+    """ZMPOP n key ... MIN|MAX [COUNT n]: from the first that is there."""
+    numkeys = parse_int(argv[1]) if 4 <= len(argv) <= HOT_ARGS_MAX else None
+    if numkeys is None or not 1 <= numkeys <= len(argv) - 3:
+        return None
+    end, words = argv[2 + numkeys].lower(), argv[3 + numkeys :]
+    count = parse_int(words[1]) if len(words) == 2 and words[0].lower() == b"count" else None if words else 1
+    if end not in (b"min", b"max") or count is None or count < 1:
+        return None
+    for missed, key in enumerate(argv[2 : 2 + numkeys]):
+        head = keyspace.row(session.db, key, now_ms)
+        if head is None:
+            continue
+        told = _popped(keyspace, session, key, head, count, end == b"max", True, now_ms)
+        if told is None:
+            return None
+        keyspace.misses += missed
+        return b"*2\r\n%b%b" % (bulk(key), told)
+    keyspace.misses += numkeys
+    return b"_\r\n" if session.proto == 3 else b"*-1\r\n"
 
 
 def zremrangebyrank(keyspace: Keyspace, session: Session, argv: list[bytes], now_ms: int) -> bytes | None:
@@ -215,12 +249,12 @@ def zremrangebyrank(keyspace: Keyspace, session: Session, argv: list[bytes], now
         return None
     order = _order(keyspace, head)
     start, count = _between(0 if order is None else len(order), first, last)
-    return _let_go(keyspace, session, argv, order, start, count, b"zremrangebyrank", now_ms)
+    return _let_go(keyspace, session, argv[1], order, start, count, b"zremrangebyrank", now_ms)
 
 
 def _let_go(
-    keyspace: Keyspace, session: Session, argv: list[bytes], order: Order | None, start: int, count: int,
-    event: bytes, now_ms: int,
+    keyspace: Keyspace, session: Session, key: bytes, order: Order | None, start: int, count: int, event: bytes,
+    now_ms: int,
 ) -> bytes | None:  # fmt: skip
     """Removes members, for a user with the right by name. With the last member the key is removed."""
     if count > LET_GO_AT_ONCE:
@@ -228,11 +262,11 @@ def _let_go(
     names = [] if order is None or not count else [name for _, name in order.from_rank(start, count, False)]
     keyspace.hits += order is not None
     keyspace.misses += order is None
-    gone = sum(family.let_go_member(keyspace, session.db, argv[1], name, now_ms) for name in names)
-    if gone:
-        tell(keyspace, event, session, argv)
-        if keyspace.row(session.db, argv[1], now_ms) is None:
-            tell(keyspace, b"del", session, argv)
+    gone = sum(family.let_go_member(keyspace, session.db, key, name, now_ms) for name in names)
+    if gone and keyspace.observer is not None:
+        keyspace.observer(event, session.db, key)
+        if keyspace.row(session.db, key, now_ms) is None:
+            keyspace.observer(b"del", session.db, key)
     return b":%d\r\n" % gone
 
 
@@ -245,9 +279,44 @@ def _between(size: int, first: int, last: int) -> tuple[int, int]:
 def _tell_range(
     keyspace: Keyspace, session: Session, argv: list[bytes], words: Words, now_ms: int, *, free: bool
 ) -> bytes | None:  # fmt: skip
-    if len(argv) < 4 or not _read_words(argv[4:], words, free):
+    covered = _covered(keyspace, session, argv[1:], words, now_ms, free=free)
+    if covered is None:
         return None
-    one, other = argv[2:4]
+    return _range(keyspace, session, covered.order, covered.start, covered.count, words.downwards, words.scores)
+
+
+def zrangestore(keyspace: Keyspace, session: Session, argv: list[bytes], now_ms: int) -> bytes | None:
+    """ZRANGESTORE target key low high ..."""
+    words = Words()
+    covered = None if keyspace.full() else _covered(keyspace, session, argv[2:], words, now_ms, free=True)
+    if covered is None or words.scores or covered.count > STORED_AT_ONCE:
+        return None
+    order, count = covered.order, covered.count
+    items = [] if order is None or not count else order.from_rank(covered.start, count, words.downwards)
+    members = [(name, with_score(score + 0.0)) for score, name in items]  # no -0
+    told = store_members(keyspace, session, argv[1], ZSET, members, b"zrangestore", now_ms)
+    if told is not None:
+        keyspace.hits += order is not None
+        keyspace.misses += order is None
+    return told
+
+
+@dataclass(frozen=True, slots=True)
+class Covered:
+    """Ranks, none where there is no key."""
+
+    order: Order | None
+    start: int
+    count: int
+
+
+def _covered(
+    keyspace: Keyspace, session: Session, argv: list[bytes], words: Words, now_ms: int, *, free: bool
+) -> Covered | None:  # fmt: skip
+    """The ranks of a range. `argv` begins with the key. None: `dispatch` judges."""
+    if len(argv) < 3 or not _read_words(argv[3:], words, free):
+        return None
+    one, other = argv[1:3]
     ends, names, first, last = None, None, None, None
     if words.by_name:
         names = _name_ends(other, one) if words.downwards else _name_ends(one, other)
@@ -257,7 +326,7 @@ def _tell_range(
         first, last = parse_int(one), parse_int(other)
     if ends is None and names is None and (first is None or last is None):
         return None
-    head = keyspace.row(session.db, argv[1], now_ms)
+    head = keyspace.row(session.db, argv[0], now_ms)
     if head is not None and head.kind != ZSET:
         return None
     order = _order(keyspace, head)
@@ -276,7 +345,7 @@ def _tell_range(
         count = max(count - words.offset, 0)
         start = start + count - 1 if words.downwards else start + words.offset
         count = count if words.limit < 0 else min(count, words.limit)
-    return _range(keyspace, session, order, start, count, words.downwards, words.scores)
+    return Covered(order, start, count)
 
 
 def _read_words(rest: list[bytes], words: Words, free: bool) -> bool:
@@ -349,8 +418,9 @@ def _order(keyspace: Keyspace, head: Row | None) -> Order | None:
 
 def _range(
     keyspace: Keyspace, session: Session, order: Order | None, start: int, count: int, downwards: bool, scores: bool,
-    flat: bool = False,
+    nested: bool | None = None,
 ) -> bytes | None:  # fmt: skip
+    """`nested`: whether scores come in pairs; None: where the protocol has pairs."""
     items: list[Item] = [] if order is None or not count else order.from_rank(start, count, downwards)
     key_bytes = 0 if order is None else MEMBER_BYTES + (SCORE_BYTES if scores else 0)
     size = sum(key_bytes + len(name) for _, name in items)
@@ -359,7 +429,7 @@ def _range(
     keyspace.moved += size
     keyspace.hits += order is not None
     keyspace.misses += order is None
-    nested = scores and session.proto == 3 and not flat
+    nested = scores and (session.proto == 3 if nested is None else nested)
     told = (
         b"*2\r\n" * nested + bulk(name) + (told_score(session, score) if scores else b"") for score, name in items
     )  # fmt: skip

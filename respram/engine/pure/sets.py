@@ -13,6 +13,7 @@ from respram.engine.pure.order import Order
 from respram.engine.pure.ranks import digits_of
 from respram.engine.pure.reads import bulk
 from respram.engine.pure.record import Row
+from respram.engine.pure.stores import FRAME_BYTES, store_members
 from respram.engine.scores import score_of
 from respram.glob import compile_glob, fits, glob_steps
 from respram.integers import parse_int
@@ -21,7 +22,6 @@ from respram.record import DATABASES, HASH, NAME_LENGTH, SET, ZSET, member_key, 
 SETS_MAX = 16  # sets of one command; more are left to `dispatch`
 LOOKS_MAX = 8192  # lookups of one command; more are left to `dispatch`
 SEEN_BYTES = 128  # a member that is looked up counts for this many bytes
-FRAME_BYTES = 32  # cost of a part of a reply, as in the native engine
 SCAN_COUNT = 10
 SCAN_COUNT_MAX = 1024  # longer walks are left to `dispatch`
 SCAN_PATTERN_BYTES_MAX = 256  # longer patterns are left to `dispatch`
@@ -128,22 +128,11 @@ def _store_sets(keyspace: Keyspace, session: Session, argv: list[bytes], rule: i
     chosen = None if heads is None else _choose(keyspace, heads, rule, None, now_ms)
     if heads is None or chosen is None:
         return None
-    target, names = argv[1], chosen.names
-    if len(target) + sum(FRAME_BYTES + len(name) for name in names) > HOT_BYTES_MAX:
-        return None
-    if any(NAME_LENGTH.size + len(target) + len(name) > keyspace.settings.bulk_bytes_max for name in names):
-        return None
-    if not names and keyspace.row(session.db, target, now_ms) is not None:
-        return None
-    _count(keyspace, heads, chosen)
-    if names:
-        keyspace.let_go(session.db, target, now_ms, b"")
-        family.found(keyspace, session.db, target, SET, now_ms + keyspace.settings.default_ttl_ms, True, now_ms)
-        keyspace.defaulted += 1
-        for name in names:
-            family.put_member(keyspace, session.db, target, name, b"", None, now_ms)
-        _tell(keyspace, event, session, target)
-    return b":%d\r\n" % len(names)
+    members = [(name, b"") for name in chosen.names]
+    told = store_members(keyspace, session, argv[1], SET, members, event, now_ms)
+    if told is not None:
+        _count(keyspace, heads, chosen)
+    return told
 
 
 def sinterstore(keyspace: Keyspace, session: Session, argv: list[bytes], now_ms: int) -> Reply:
