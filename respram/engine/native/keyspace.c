@@ -30,7 +30,7 @@ Engine *engine_new(const Settings *settings) {
     for (int space = 0; space < SPACES; space++)
         engine->tables[space].total = &engine->table_bytes;
     for (int number = 0; number < MEMBER_SPACES; number++)
-        engine->families[number].total = &engine->table_bytes;
+        engine->families[number] = (Table){.total = &engine->table_bytes, .lead = sizeof(Family)};
     wheel_init(&engine->wheel);
     memcpy(engine->stubs.place_key, settings->secret, sizeof engine->stubs.place_key);
     return engine;
