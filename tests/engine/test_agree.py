@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from respram.engine.api import EXPIRED, Engine, Session, Settings
 from respram.record import DATABASES, Record, pack, unpack
+from tests import dear
 
 from .conftest import ENGINES, PURE_ONLY
 from .rig import NOW, SETTINGS, request
@@ -388,8 +389,7 @@ def walk(engine: Engine, db: int, now: int) -> list[bytes]:
     raise AssertionError("a walk that does not end")
 
 
-@settings(max_examples=400, deadline=None)
-@given(st.sampled_from(LIMITS), st.booleans(), steps)
+@dear.sampled(100, 400, st.sampled_from(LIMITS), st.booleans(), steps)
 # closed with a command kept
 @example(LIMITS[0], True, [Bytes(b"\0", [], False), Bytes(b'\nKEEP\r\nGET a\r\n"\r\n', [], False)])
 # the bytes break the protocol in a transaction: its keys are watched no more
@@ -432,8 +432,8 @@ def run_out(side: Side) -> None:
     assert side.engine.records(0) == side.engine.records(1) == []
 
 
-@settings(max_examples=200, deadline=None)
-@given(
+@dear.sampled(
+    60, 200,
     st.lists(st.one_of(likely, odd), min_size=1, max_size=12), st.integers(1, 8), st.sampled_from(LIMITS), st.booleans()
 )
 def test_what_is_kept_for_later_is_kept_and_run_alike(

@@ -6,7 +6,7 @@ from functools import partial
 from typing import cast
 
 import pytest
-from hypothesis import event, given, settings
+from hypothesis import event
 from hypothesis import strategies as st
 
 from respram.engine import filters
@@ -14,6 +14,7 @@ from respram.engine.api import Engine
 from respram.engine.ids import POINTS
 from respram.engine.replication import DONE, Cut, Found, Selection
 from respram.record import DATABASES, Record, pack, unpack
+from tests import dear
 
 from .conftest import ENGINES, PURE_ONLY
 from .rig import NOW, SETTINGS
@@ -96,8 +97,7 @@ def dumped(engine: Engine, bytes_max: int, now: int) -> list[Found]:
     return pieces
 
 
-@settings(max_examples=150, deadline=None)
-@given(steps, st.integers(-20, 2), st.integers(-2, 60), st.integers(0, 22), st.integers(1, 400))
+@dear.sampled(50, 150, steps, st.integers(-20, 2), st.integers(-2, 60), st.integers(0, 22), st.integers(1, 400))
 def test_engines_compare_alike(
     plan: list[tuple[object, ...]], young: int, ahead: int, shift: int, bytes_max: int
 ) -> None:

@@ -3,10 +3,11 @@
 from dataclasses import dataclass, field
 
 import pytest
-from hypothesis import event, given, settings
+from hypothesis import event
 from hypothesis import strategies as st
 
 from respram.engine.api import FRAMES_BYTES_MAX, LISTENING_PATTERNS_MAX, SPREAD_BYTES_MAX, Engine, Session
+from tests import dear
 
 from .conftest import ENGINES, PURE_ONLY
 from .rig import NOW, SETTINGS, request
@@ -87,8 +88,10 @@ command = st.one_of(
 
 
 @pytest.mark.skipif(PURE_ONLY, reason="there is one engine: nothing to compare")
-@settings(max_examples=300, deadline=None)
-@given(st.lists(st.tuples(st.integers(0, SESSIONS - 1), st.lists(command, min_size=1, max_size=4)), max_size=25))
+@dear.sampled(
+    80, 300,
+    st.lists(st.tuples(st.integers(0, SESSIONS - 1), st.lists(command, min_size=1, max_size=4)), max_size=25),
+)
 def test_both_engines_deliver_the_same(plan: list[tuple[int, list[tuple[bytes, ...]]]]) -> None:
     sides = [Side(name) for name in ENGINES]
     for number, commands in plan:

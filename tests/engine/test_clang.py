@@ -11,6 +11,7 @@ GENERATED = "_native.c"  # Cython's output, which a checkout need not have
 FLAGS = ("-std=c11", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Wno-unused-parameter", "-Wno-unused-function", "-Werror")
 
 
+@pytest.mark.slow  # 4 s of a core
 @pytest.mark.skipif(shutil.which("clang") is None, reason="clang is not installed")
 def test_clang_has_no_complaint_about_the_core() -> None:
     sources = sorted(path for path in NATIVE.glob("*.c") if path.name != GENERATED)

@@ -2,11 +2,11 @@
 
 from fractions import Fraction
 
-from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from respram.engine.api import Engine, Session
 from respram.longdouble import formatted, rounded
+from tests import dear
 
 from .conftest import ENGINES
 from .rig import NOW, SETTINGS, Cold, request
@@ -27,8 +27,7 @@ def started(name: str) -> tuple[Engine, Session]:
     return engine, session
 
 
-@settings(max_examples=400, deadline=None)
-@given(st.lists(NUMBERS, min_size=1, max_size=5))
+@dear.sampled(100, 400, st.lists(NUMBERS, min_size=1, max_size=5))
 def test_sums_are_those_of_long_doubles(numbers: list[bytes]) -> None:
     found = []
     for name in ENGINES:

@@ -4,11 +4,14 @@ import random
 from collections.abc import Callable
 from typing import TypeVar
 
+import pytest
+
 from respram.engine.api import Engine, Entry, Member
 from respram.engine.native import NativeEngine
 from respram.engine.pure.engine import PureEngine
 from respram.engine.replication import Cut
 from respram.record import HASH, MARKS, SET, Record, member_key, pack, unpack
+from tests import dear
 
 from .rig import NOW, SETTINGS
 
@@ -151,8 +154,9 @@ def agree(nodes: tuple[Pair, Pair], now_ms: int) -> None:
         assert len({repr(shown(engine, key, now_ms)) for pair in nodes for engine in pair.engines}) == 1, key
 
 
-def test_both_engines_keep_collections_alike_and_nodes_agree() -> None:
-    for seed in range(60):
+@pytest.mark.parametrize("seeds", dear.first(1, (range(15), range(15, 60))), ids=str)
+def test_both_engines_keep_collections_alike_and_nodes_agree(seeds: range) -> None:
+    for seed in seeds:
         play(seed, tracked=seed % 3 > 0)
 
 

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from respram.catalog.hot import HOT, READ, WRITE, needs
@@ -11,6 +10,7 @@ from respram.engine import make
 from respram.engine.api import Engine
 from respram.engine.pure.guard import GUARD_STEPS_MAX
 from respram.glob import GLOB_BYTES_MAX, glob_match, glob_steps
+from tests import dear
 
 from .conftest import PURE_ONLY
 from .rig import NOW, SETTINGS, Cold, request
@@ -23,8 +23,7 @@ TEXT = st.lists(st.sampled_from([b"a", b"b", b"c", b"-", b"]", b"*", b"\\", b"\x
 
 
 @pytest.mark.skipif(PURE_ONLY, reason="the native engine was not built")
-@settings(max_examples=2_000, deadline=None)
-@given(PATTERN, TEXT)
+@dear.sampled(400, 2_000, PATTERN, TEXT)
 def test_the_native_engine_matches_as_the_other_does(pattern: bytes, text: bytes) -> None:
     from respram.engine.native import matches
 

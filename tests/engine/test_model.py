@@ -2,12 +2,14 @@
 
 import random
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
 from respram.engine.api import Engine
 from respram.record import Record, pack, unpack
+from tests import dear
 
 from .conftest import ENGINES
 from .rig import NOW, SETTINGS
@@ -78,8 +80,12 @@ class Forgetting(RuleBasedStateMachine):
             assert (counters["records"], counters["stubs"]) == (0, 0), engine.name
 
 
-TestForgetting = Forgetting.TestCase
-TestForgetting.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+@pytest.mark.parametrize("examples", dear.first(1, (20, 60)))
+def test_engines_forget_as_the_model_does(examples: int) -> None:
+    run_state_machine_as_test(
+        Forgetting, settings=settings(max_examples=examples, stateful_step_count=40, deadline=None)
+    )
+
 
 version = st.builds(
     Record,

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests import dear
+
 from .conftest import PURE_ONLY
 
 POPULATE_WRITE = 23
@@ -191,7 +193,7 @@ STORIES = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("story", STORIES)
+@pytest.mark.parametrize("story", dear.first(2, STORIES))
 def test_pages_come_before_a_store_wants_them_and_go_when_it_ends(story: str) -> None:
     code = START + STORIES[story] + "print('ahead')"
     done = subprocess.run(

@@ -6,7 +6,7 @@ from dataclasses import replace
 from itertools import permutations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from respram.engine.api import Engine, Settings
@@ -15,6 +15,7 @@ from respram.engine.replication import Cut
 from respram.errors import PeerError
 from respram.integers import INT64_MAX, INT64_MIN
 from respram.record import SHARES_MAX, Record, pack, unpack
+from tests import dear
 
 from .conftest import ENGINES
 from .rig import NOW, RING, SETTINGS, Cold, opened, request
@@ -38,8 +39,7 @@ timed = st.builds(
 
 
 # -- the law -------------------------------------------------------------------------------------------
-@settings(max_examples=500)
-@given(timed, timed, timed)
+@dear.sampled(150, 500, timed, timed, timed)
 def test_joining_commutes_is_associative_and_idempotent(one: Timed, other: Timed, third: Timed) -> None:
     assert join(one, one) == one
     assert join(one, other) == join(other, one)

@@ -46,6 +46,7 @@ def test_counters_that_are_merged_by_stamp_lose_counts_and_it_is_seen(trouble: s
     assert any(is_caught(seed) for seed in range(4))
 
 
+@pytest.mark.slow  # 7 s of a core
 def test_a_join_that_counts_by_itself_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     joined = shares.join
 

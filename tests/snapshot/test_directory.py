@@ -1,8 +1,7 @@
 """The directory of snapshots and the key file: nobody else of the machine may read or replace them."""
 
 import os
-import subprocess
-import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -10,6 +9,7 @@ import pytest
 from respram.errors import ConfigError
 from respram.server import snapshot_files as files
 from respram.snapshot.buckets import Bucket
+from tests.forked import Forked
 from tests.live import SOON_S
 from tests.ports import reserve
 
@@ -28,11 +28,12 @@ def refused(folder: Path, key_file: Path) -> str:
         "--peer-port",
         str(reserve()),
     ]
-    done = subprocess.run(
-        [sys.executable, "-m", "respram", "serve", *words], capture_output=True, text=True, timeout=SOON_S, check=False
-    )
-    assert done.returncode == 2 and done.stderr.count("\n") == 1, done.stderr
-    return done.stderr
+    with tempfile.TemporaryFile() as log:
+        assert Forked(["serve", *words], os.environ, log).wait(SOON_S) == 2
+        log.seek(0)
+        said = log.read().decode()
+    assert said.count("\n") == 1, said
+    return said
 
 
 @pytest.fixture
