@@ -51,6 +51,9 @@ FEED_COMMAND_US = 4  # a command of `dispatch` that took longer counts for sever
 ALLOWED_BYTES_LEAST = 1 << 20  # see `allow`
 # A member that a command visits counts for this many bytes of values: 1,000 members take as long as a MiB.
 LOOK_BYTES = 1 << 10
+# What a record counts that a look at what is overdue passes, for the turn alone: a turn ends after 262,144 of them, which
+# take the native engine some milliseconds. A command cannot help how much ends at one moment.
+PASSED_BYTES = 8
 MEMBERS_BYTES_MAX = 256 << 10  # of values: a step of a walk ends after the member that reaches it
 FRAMES_BYTES_MAX = 1 << 20  # published to sessions and not delivered yet; beyond it `dispatch` delivers
 SPREAD_BYTES_MAX = 1 << 20  # published and not yet taken for the peers; beyond it `dispatch` sends

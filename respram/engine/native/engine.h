@@ -1,13 +1,13 @@
 /* The native engine: what its parts are called and how they hang together.
  *
  * The core knows bytes, lengths and times; no Python, no clock, no socket, and draws from a seed alone. Read it
- * in this order: record.c, arena.c, prefault.c, table.c, wheel.c, keyspace.c, places.c, family.c, slices.c, order.c,
- * ranking.c, seal.c, merge.c, outbox.c, walk.c (the store), names.c, stubs.c, digest.c, granules.c, young.c, filter.c,
- * dump.c, restamp.c (what peers compare), then scanner.c, inline.c, writer.c, hot.c, glob.c, guard.c, reads.c,
- * scans.c, writes.c, comparing.c, counts.c, parts.c, bits.c, programs.c, lua.c, json.c, fields.c, lives.c, sets.c,
- * adds.c, ranks.c, algebra.c, stores.c, draws.c, picks.c, channels.c, multi.c, watches.c, homes.c, feed.c (the wire).
- * hash.c, xxh3.c, bytes.c and nodes.c serve both. The store's parts are in store.h. Only types, limits and prototypes
- * may live here.
+ * in this order: record.c, arena.c, prefault.c, table.c, wheel.c, keyspace.c, places.c, family.c, slices.c,
+ * settling.c, order.c, ranking.c, seal.c, merge.c, outbox.c, walk.c (the store), names.c, stubs.c, digest.c,
+ * granules.c, young.c, filter.c, dump.c, restamp.c (what peers compare), then scanner.c, inline.c, writer.c, hot.c,
+ * glob.c, guard.c, reads.c, scans.c, writes.c, comparing.c, counts.c, parts.c, bits.c, programs.c, lua.c, json.c,
+ * fields.c, lives.c, sets.c, adds.c, ranks.c, algebra.c, stores.c, draws.c, picks.c, channels.c, multi.c, watches.c,
+ * homes.c, feed.c (the wire). hash.c, xxh3.c, bytes.c and nodes.c serve both. The store's parts are in store.h. Only
+ * types, limits and prototypes may live here.
  *
  * One rule holds everywhere: what can fail (memory) comes first, what changes state comes after and
  * cannot fail. A function that returns false or NULL has changed nothing.
@@ -276,6 +276,13 @@ void engine_configure(Engine *engine, const Settings *settings);
 uint64_t engine_used_bytes(const Engine *engine);
 bool engine_full(const Engine *engine);
 void engine_allow(Engine *engine, uint64_t own_bytes);
+#define PASSED_BYTES 8 /* api.py has it, and says why */
+static inline void engine_passed(Engine *engine, uint64_t records) {
+    uint64_t bytes = records * PASSED_BYTES;
+    engine->moved += bytes;
+    if (engine->moved_max <= UINT64_MAX - bytes) /* else nothing is limited */
+        engine->moved_max += bytes;
+}
 void engine_note(Engine *engine, uint8_t note, int db, Span key);
 
 /* keyspace.c */

@@ -11,8 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define OVERDUE_AT_ONCE 64
-
 static Table *table_of(Engine *engine, int space) {
     return &engine->families[space - DATABASES];
 }
@@ -425,40 +423,6 @@ bool family_is_empty(Engine *engine, const Record *head, int64_t now_ms) {
         if (record_deadline_ms(family_member(family, place)) > now_ms)
             return false;
     return true;
-}
-
-typedef struct Overdue {
-    const Engine *engine;
-    const Family *family;
-    int64_t now_ms;
-    Record *found[OVERDUE_AT_ONCE];
-    size_t count;
-} Overdue;
-
-static bool gather(void *context, Record *record) {
-    Overdue *overdue = context;
-    if (is_member(record->db) && !(record->flags & RECORD_STUB) && record_deadline_ms(record) <= overdue->now_ms
-        && family_with(overdue->engine, record) == overdue->family)
-        overdue->found[overdue->count++] = record;
-    return overdue->count < OVERDUE_AT_ONCE;
-}
-
-/* The family of a head, without members that are past their deadlines: what of them was not destroyed yet is now. */
-Family *family_settled(Engine *engine, const Record *head, int64_t now_ms) {
-    Family *family = family_of(engine, head);
-    if (!family->count || now_ms < family->soonest_ms)
-        return family;
-    Overdue overdue = {.engine = engine, .family = family, .now_ms = now_ms};
-    do {
-        overdue.count = 0;
-        wheel_each_begun(&engine->wheel, now_ms, gather, &overdue);
-        for (size_t number = 0; number < overdue.count; number++) {
-            wheel_remove(&engine->wheel, overdue.found[number]);
-            keyspace_end(engine, overdue.found[number], now_ms);
-        }
-    } while (overdue.count == OVERDUE_AT_ONCE);
-    family->soonest_ms = now_ms + 1;
-    return family;
 }
 
 /* The head of a collection, with members or without. */

@@ -26,7 +26,6 @@ bool family_is_cleared(Engine *engine, int space, Span member, uint64_t clock, i
 bool family_is_dying(const Engine *engine, const Record *member);
 bool family_is_empty(Engine *engine, const Record *head, int64_t now_ms);
 Family *family_of(Engine *engine, const Record *head);
-Family *family_settled(Engine *engine, const Record *head, int64_t now_ms);
 Record *family_head(const Engine *engine, int db, uint64_t hash, Span key, int64_t now_ms);
 void family_note(Engine *engine, uint8_t first_note, int space, Span member, int64_t now_ms);
 Span family_key(Family *family);
@@ -40,6 +39,9 @@ void family_lengthen(Engine *engine, const Record *head, int64_t now_ms);
 uint64_t family_work(Engine *engine, int64_t now_ms, uint64_t budget);
 void family_wipe_cleared(Engine *engine, int64_t now_ms);
 bool family_spares(Engine *engine, const Record *head, uint64_t clock, uint64_t began, int64_t now_ms);
+
+/* settling.c */
+Family *family_settled(Engine *engine, const Record *head, int64_t now_ms);
 
 /* ranking.c: the order of a sorted set's family */
 void ranking_leave(Engine *engine, Family *family, const Record *record);

@@ -245,9 +245,12 @@ void wheel_move(Wheel *wheel, Record *record, int64_t due_ms, int64_t now_ms);
 void wheel_remove(Wheel *wheel, Record *record);
 void wheel_relink(Record *record); /* the record has a new address */
 size_t wheel_visit(Wheel *wheel, int64_t now_ms, Record **out, size_t wanted);
-void wheel_each_begun(const Wheel *wheel, int64_t now_ms, bool (*see)(void *context, Record *record), void *context);
+typedef enum Verdict { RECORD_STAYS, RECORD_IS_TAKEN, ENOUGH_SEEN } Verdict;
+typedef Verdict (*Judge)(void *context, Record *record);
+uint64_t wheel_show_begun(Wheel *wheel, int64_t now_ms, Judge judge, void *context, Links *taken);
+int64_t wheel_begins_next_ms(const Wheel *wheel, int64_t now_ms);
 int64_t wheel_next_ms(Wheel *wheel); /* -1: nothing is due */
-uint64_t wheel_count_overdue(const Wheel *wheel, int db, int64_t now_ms);
+uint64_t wheel_count_overdue(const Wheel *wheel, int db, int64_t now_ms, uint64_t *shown);
 
 /* -- nodes.c: 64-bit node numbers, with the seal, as 16-bit indices --------------------------------- */
 typedef struct Nodes {

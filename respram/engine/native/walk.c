@@ -190,10 +190,10 @@ static bool is_overdue(const Over *over, const Record *record) {
 }
 
 /* A head that ended, unless it is counted among the empty; and one whose last members did, at the first of these. */
-static bool count_over(void *context, Record *record) {
+static Verdict count_over(void *context, Record *record) {
     Over *over = context;
     if (!is_overdue(over, record))
-        return true;
+        return RECORD_STAYS;
     if (record->db == over->db) {
         const Family *family = record_kind(record) ? family_of(over->engine, record) : NULL;
         over->count += !family || family->count != family->dying;
@@ -208,16 +208,21 @@ static bool count_over(void *context, Record *record) {
             over->count++;
         }
     }
-    return true;
+    return RECORD_STAYS;
 }
 
 uint64_t walk_count(Engine *engine, int db, int64_t now_ms) {
     if (!engine->live[db])
         return 0;
-    if (likely(!engine->heads))
-        return engine->live[db] - wheel_count_overdue(&engine->wheel, db, now_ms);
+    uint64_t shown = 0;
+    if (likely(!engine->heads)) {
+        uint64_t overdue = wheel_count_overdue(&engine->wheel, db, now_ms, &shown);
+        engine_passed(engine, shown);
+        return engine->live[db] - overdue;
+    }
     Over over = {.engine = engine, .db = db, .now_ms = now_ms};
     engine->changes++; /* a number that no family has */
-    wheel_each_begun(&engine->wheel, now_ms, count_over, &over);
+    shown = wheel_show_begun(&engine->wheel, now_ms, count_over, &over, NULL);
+    engine_passed(engine, shown);
     return engine->live[db] - engine->empty[db] - over.count;
 }

@@ -152,13 +152,6 @@ size_t wheel_visit(Wheel *wheel, int64_t now_ms, Record **out, size_t wanted) {
     return count;
 }
 
-static bool show_list(const Links *ring, bool (*see)(void *, Record *), void *context) {
-    for (const Links *links = next_of(ring); links != ring; links = next_of(links))
-        if (!see(context, (Record *)links))
-            return false;
-    return true;
-}
-
 /* The first slot from this number on that has begun; WHEEL_SLOTS: there is none. DBSIZE asks for each: so empty slots
  * cost nothing, and a level of which none has begun costs one comparison. */
 static int begun_from(const Wheel *wheel, int number, int64_t now_ms) {
@@ -179,12 +172,47 @@ static int begun_from(const Wheel *wheel, int number, int64_t now_ms) {
     return WHEEL_SLOTS;
 }
 
-/* Shows what stands in slots that have begun, all that may be overdue, until `see` has enough. It may not change the
- * wheel. */
-void wheel_each_begun(const Wheel *wheel, int64_t now_ms, bool (*see)(void *context, Record *record), void *context) {
-    bool more = show_list(&wheel->visiting.links, see, context);
+/* The earliest start of a slot that has not begun. */
+int64_t wheel_begins_next_ms(const Wheel *wheel, int64_t now_ms) {
+    int64_t earliest_ms = NEVER;
+    for (int word = 0; word < WHEEL_SLOTS / 64; word++) {
+        for (uint64_t bits = wheel->occupied[word]; bits; bits &= bits - 1) {
+            int number = word * 64 + __builtin_ctzll(bits);
+            int64_t begins_ms = start_ms(level_of(number), wheel->slots[number].tick);
+            if (begins_ms > now_ms && begins_ms < earliest_ms)
+                earliest_ms = begins_ms;
+        }
+    }
+    return earliest_ms;
+}
+
+/* False: `judge` has enough. */
+static bool show_list(Wheel *wheel, const Links *ring, Judge judge, void *context, Links *taken, uint64_t *shown) {
+    for (Links *links = next_of(ring), *next; links != ring; links = next) {
+        next = next_of(links);
+        __builtin_prefetch(next);
+        ++*shown;
+        Verdict verdict = judge(context, (Record *)links);
+        if (verdict == ENOUGH_SEEN)
+            return false;
+        if (verdict == RECORD_IS_TAKEN) {
+            wheel_remove(wheel, (Record *)links);
+            join(prev_of(taken), links);
+            join(links, taken);
+        }
+    }
+    return true;
+}
+
+/* Shows what stands in slots that have begun, all that may be overdue, in one walk, until `judge` has enough. What it
+ * takes leaves the wheel and joins `taken`, a ring of the caller's; it changes nothing else of the wheel. How many were
+ * shown. */
+uint64_t wheel_show_begun(Wheel *wheel, int64_t now_ms, Judge judge, void *context, Links *taken) {
+    uint64_t shown = 0;
+    bool more = show_list(wheel, &wheel->visiting.links, judge, context, taken, &shown);
     for (int number = 0; more && (number = begun_from(wheel, number, now_ms)) < WHEEL_SLOTS; number++)
-        more = show_list(&wheel->slots[number].links, see, context);
+        more = show_list(wheel, &wheel->slots[number].links, judge, context, taken, &shown);
+    return shown;
 }
 
 int64_t wheel_next_ms(Wheel *wheel) {
@@ -199,21 +227,22 @@ int64_t wheel_next_ms(Wheel *wheel) {
     return earliest_ms;
 }
 
-static uint64_t count_list(const Links *ring, int db, int64_t now_ms) {
+static uint64_t count_list(const Links *ring, int db, int64_t now_ms, uint64_t *shown) {
     uint64_t count = 0;
     for (const Links *links = next_of(ring); links != ring; links = next_of(links)) {
         const Record *record = (const Record *)links;
         __builtin_prefetch(next_of(links));
         count += record->db == db && !(record->flags & RECORD_STUB) && record_deadline_ms(record) <= now_ms;
+        ++*shown;
     }
     return count;
 }
 
 /* Records with a value that are past their deadline and not yet destroyed: they can stand only in
- * slots that have begun. A walk along those, which are few while `expire` keeps up. */
-uint64_t wheel_count_overdue(const Wheel *wheel, int db, int64_t now_ms) {
-    uint64_t count = count_list(&wheel->visiting.links, db, now_ms);
+ * slots that have begun. A walk along those, which are few while `expire` keeps up; `*shown`: how many it passed. */
+uint64_t wheel_count_overdue(const Wheel *wheel, int db, int64_t now_ms, uint64_t *shown) {
+    uint64_t count = count_list(&wheel->visiting.links, db, now_ms, shown);
     for (int number = 0; (number = begun_from(wheel, number, now_ms)) < WHEEL_SLOTS; number++)
-        count += count_list(&wheel->slots[number].links, db, now_ms);
+        count += count_list(&wheel->slots[number].links, db, now_ms, shown);
     return count;
 }

@@ -51,6 +51,7 @@ class Store(Protocol):
     def head(self, db: int, key: bytes, now_ms: int) -> Row | None: ...
     def read(self, row: Row) -> bytes: ...
     def look(self, size: int = 0) -> None: ...
+    def passed(self, records: int) -> None: ...
     def sealed(self, value: bytes) -> tuple[bytes, Seal | None]: ...
     def packed(self, row: Row) -> bytes: ...
     def put(
@@ -85,12 +86,14 @@ def settled(keyspace: Store, head: Row, now_ms: int) -> Family:
     """
     family = family_of(keyspace, head)
     if family.rows and now_ms >= family.soonest_ms:
-        for row in [
-            row for row in keyspace.wheel.overdue(now_ms) if row.family is family and row.deadline_ms <= now_ms
-        ]:
+        # They stand in slots of the wheel that have begun, and in the family's array. The shorter of both is walked.
+        by_array = len(family.rows) <= keyspace.wheel.begun(now_ms)
+        rows = family.rows if by_array else keyspace.wheel.overdue(now_ms)
+        keyspace.passed(len(rows))
+        for row in [row for row in rows if row.family is family and row.deadline_ms <= now_ms]:
             keyspace.wheel.remove(row)
             keyspace.end(row, now_ms)
-        family.soonest_ms = now_ms + 1
+        family.soonest_ms = min(row.deadline_ms for row in family.rows) if by_array and family.rows else now_ms + 1
     return family
 
 

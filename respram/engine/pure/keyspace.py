@@ -16,6 +16,7 @@ from respram.engine.api import (
     LATE_MS,
     LOOK_BYTES,
     NEW,
+    PASSED_BYTES,
     Entry,
     Observer,
     Session,
@@ -156,6 +157,12 @@ class Keyspace:
         if self.moved_max is not None and self.moved + size >= self.moved_max:
             raise AllowanceError
         self.moved += LOOK_BYTES + size
+
+    def passed(self, records: int) -> None:
+        """Counts records that a look at what is overdue passes: for the turn, and not for the command's own share."""
+        self.moved += records * PASSED_BYTES
+        if self.moved_max is not None:
+            self.moved_max += records * PASSED_BYTES
 
     def allow(self, own_bytes: int) -> None:
         self.moved_max = self.moved + 2 * self.settings.bulk_bytes_max + ALLOWED_BYTES_LEAST + own_bytes

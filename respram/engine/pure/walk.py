@@ -11,7 +11,9 @@ TTL_SAMPLE = 64  # rows that are read for an average
 
 def count(keyspace: Keyspace, db: int, now_ms: int) -> int:
     """The number of live keys, without collections whose members have all ended."""
-    over = [row for row in keyspace.wheel.overdue(now_ms) if row.value is not None and row.deadline_ms <= now_ms]
+    begun = keyspace.wheel.overdue(now_ms)
+    keyspace.passed(len(begun))
+    over = [row for row in begun if row.value is not None and row.deadline_ms <= now_ms]
     ended = sum(row.db == db and not (row.kind and not family.family_of(keyspace, row).count) for row in over)
     families = {row.family for row in over if row.family is not None and row.family.headed and row.db % DATABASES == db}
     for its in (its for its in families if its.count):

@@ -73,6 +73,15 @@ class Wheel:
             times += [(tick << shift) - (1 << shift) for tick in self.slots[level]]
         return min(times, default=None)
 
+    def begun(self, now_ms: int) -> int:
+        """How many items stand in slots that have begun."""
+        return sum(
+            len(slot)
+            for shift, slots in zip(SHIFTS, self.slots, strict=True)
+            for tick, slot in slots.items()
+            if tick << shift <= now_ms
+        )
+
     def overdue(self, now_ms: int) -> list[Row]:
         """Items in slots that have begun, which may be past due."""
         return [
