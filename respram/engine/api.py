@@ -106,7 +106,8 @@ class Merged(NamedTuple):
 
     new: int  # records that replaced older ones here, or were unknown
     known: int  # records older than those here, or equal to them
-    refused: int  # deadline or stamp out of bounds, key or value over the limits, or no memory
+    # deadline or stamp out of bounds, key or value over the limits, no memory, or more work than one payload may ask for
+    refused: int
     malformed: int  # the payload was cut off here; the records before it were merged
     strange: int = 0  # those of the refused that are sealed with an unknown key
 

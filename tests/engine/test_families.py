@@ -9,6 +9,7 @@ import pytest
 from respram.engine.api import Engine, Entry, Member
 from respram.engine.native import NativeEngine
 from respram.engine.pure.engine import PureEngine
+from respram.engine.pure.merge import SWEPT_MAX
 from respram.engine.replication import Cut
 from respram.record import HASH, MARKS, SET, Record, member_key, pack, unpack
 from tests import dear
@@ -263,3 +264,27 @@ def test_who_begins_anew_behind_an_end_clears_by_a_write_what_was_made_longer_el
         engine.found(0, b"k", HASH, NOW + 5_000, False, NOW + 400)
         [begun] = [record for record in unpack(engine.drain(1 << 20)) if record.db == MARKS]
         assert (begun.clock, begun.deadline_ms) == (ended.clock + 1, 0)
+
+
+def begun(engine: Engine, count: int) -> None:
+    """A hash with so many fields of this node's own."""
+    engine.found(0, b"k", HASH, NOW + 900_000, False, NOW)
+    for number in range(count):
+        engine.put_member(0, b"k", b"%d" % number, b"v", None, NOW)
+
+
+def test_marks_of_one_payload_have_so_many_members_looked_at_and_no_more() -> None:
+    """Each mark takes a peer 60 bytes and has all members of the collection looked at that it is older than. A thousand
+    of them in one frame would hold up everybody for as long as a thousand walks take.
+    """
+    count, marks = 20_000, 400
+    for engine in Pair(1, True).engines:
+        begun(engine, count)
+        first = NOW - 1_000 << 16
+        told = (Record(MARKS, b"k", None, first + number, 9, 0, NOW + 900_000) for number in range(marks))
+        payload = b"".join(map(pack, told))
+        merged = engine.merge(payload, NOW + 1)
+        assert (merged.new, merged.refused) == (SWEPT_MAX // count, marks - SWEPT_MAX // count)
+        assert engine.merge(pack(Record(MARKS, b"k", None, first + marks, 9, 0, NOW + 900_000)), NOW + 1).new == 1
+        entry = engine.peek(0, b"k", NOW + 1)
+        assert entry is not None and entry.length == count

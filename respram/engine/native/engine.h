@@ -246,6 +246,7 @@ typedef struct Engine {
     uint64_t script_errors; /* answers of scripts that nobody else has counted */
     /* bytes of values read and written; where the command under way has had its share (api.py) */
     uint64_t moved, moved_max;
+    uint64_t sweeps_left; /* members that the payload which is merged may have looked at */
     Lateness late;
     uint64_t calls[HOT_COUNT];
     bool hot_reads, hot_writes; /* false: only `dispatch` may */

@@ -393,6 +393,17 @@ void family_marked(Engine *engine, int db, Span key, uint64_t clock) {
     }
 }
 
+/* How many members of a key would be looked at, were it cleared up to this clock: none, where all of them go. */
+uint64_t family_sweep(Engine *engine, int db, Span key, uint64_t clock) {
+    uint64_t members = 0;
+    for (int kind = HASH; kind <= ZSET; kind++) {
+        const Family *family = find(engine, kind * DATABASES + db, key);
+        if (family && family->latest > clock)
+            members += family->count - family->dying;
+    }
+    return members;
+}
+
 /* Whether a member that a peer sends is of a collection that has ended here. */
 bool family_is_cleared(Engine *engine, int space, Span member, uint64_t clock, int64_t now_ms) {
     Span key = member_head(member);

@@ -26,6 +26,7 @@ bool family_is_cleared(Engine *engine, int space, Span member, uint64_t clock, i
 bool family_is_dying(const Engine *engine, const Record *member);
 bool family_is_empty(Engine *engine, const Record *head, int64_t now_ms);
 Family *family_of(Engine *engine, const Record *head);
+uint64_t family_sweep(Engine *engine, int db, Span key, uint64_t clock);
 Record *family_head(const Engine *engine, int db, uint64_t hash, Span key, int64_t now_ms);
 void family_note(Engine *engine, uint8_t first_note, int space, Span member, int64_t now_ms);
 Span family_key(Family *family);

@@ -325,6 +325,24 @@ static void tell(Engine *engine, const Seen *seen, const Arrived *newer, bool is
         engine_note(engine, NOTE_MERGED, seen->db, seen->key);
 }
 
+/* A mark, or a head, of 43 bytes can have all members of a collection looked at, and the next one again. So the records
+ * of one payload may have so many looked at together. What is refused comes again when nodes compare. A larger
+ * collection is looked at whole, where it is the first of its payload. */
+#define SWEPT_MAX ((uint64_t)1 << 20) /* some 10 ms */
+
+static bool may_sweep(Engine *engine, Known known, const Arrived *newer) {
+    bool is_mark = newer->db >= MARKS && newer->db < SCRIPTS;
+    bool is_head = newer->db < DATABASES
+                   && (newer->flags & RECORD_KIND || (known.record && known.record->flags & RECORD_KIND));
+    if (likely(!is_mark && !is_head))
+        return true;
+    uint64_t members = family_sweep(engine, newer->db % DATABASES, newer->key, newer->clock);
+    if (members > engine->sweeps_left && engine->sweeps_left < SWEPT_MAX)
+        return false;
+    engine->sweeps_left -= members < engine->sweeps_left ? members : engine->sweeps_left;
+    return true;
+}
+
 /* Before a peer's mark comes that says that a head has ended there. If the collection here was begun behind that head,
  * but before its end, then what this node has put into it is written again, behind the end: the mark would clear it on
  * all nodes (decision 0211). False: no memory. */
@@ -351,6 +369,8 @@ static bool restamp(Engine *engine, const Arrived *mark, uint64_t hash, int64_t 
 /* A version that outranks what is here. Without a life left it still supersedes, as a stub or by
  * taking the older record away. A member of what has ended here stays as a stub, for as long as others may keep it. */
 static int supersede(Engine *engine, Known known, uint64_t hash, Arrived *newer, int64_t now_ms) {
+    if (!may_sweep(engine, known, newer))
+        return NO_ROOM;
     Seen seen = {0};
     /* else nothing can be seen of it, before or after */
     bool is_told = unlikely(engine_looks(engine)) && !(newer->flags & PACKED_NAMED);
@@ -457,6 +477,7 @@ Merged keyspace_merge(Engine *engine, const uint8_t *payload, size_t len, int64_
     const uint8_t *at = payload, *end = payload + len;
     Arrived arrived;
     Buffer found_key = {0};
+    engine->sweeps_left = SWEPT_MAX;
     while (at < end) {
         if (!take_record(&at, end, &arrived)) {
             merged.malformed = 1;

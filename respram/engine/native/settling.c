@@ -1,5 +1,5 @@
-/* Members of a collection that are past their deadlines and not destroyed yet: whoever asks for the collection ends them
- * first, so that counts, ranks and draws are about those that live. Slices of `expire` end the others.
+/* Members of a collection that are past their deadlines and not destroyed yet: whoever asks for the collection ends
+ * them first, so that counts, ranks and draws are about members that live. Slices of `expire` end the others.
  */
 #include "engine.h"
 

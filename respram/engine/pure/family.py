@@ -278,6 +278,12 @@ def marked(keyspace: Store, db: int, key: bytes, clock: int) -> None:
             clear(keyspace, family, clock)
 
 
+def sweep(keyspace: Store, db: int, key: bytes, clock: int) -> int:
+    """How many members of a key would be looked at, were it cleared up to this clock: none, where all of them go."""
+    found = (keyspace.families.found.get((kind * DATABASES + db, key)) for kind in (HASH, SET, ZSET))
+    return sum(family.count for family in found if family is not None and family.latest > clock)
+
+
 def clear(keyspace: Store, family: Family, clock: int) -> None:
     """Nearly always every member is older: then it is one number that changes, and slices wipe them. Of many members,
     some of which are spared, slices clear the others (decision 0211).

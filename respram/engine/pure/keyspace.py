@@ -61,7 +61,7 @@ class Keyspace:
         "late", "late_sum_ms", "wiped_bytes", "late_last_at_ms", "late_last_by_ms", "record_bytes", "writes", "expired",
         "stubs",
         "named", "stub_rows", "stub_key_bytes", "hits", "misses", "defaulted", "digests", "row_bytes", "moved",
-        "moved_max",
+        "moved_max", "sweeps_left",
         "seals", "in_use", "families", "run_program", "publish", "draws", "counters_merged", "retime_counter",
         "awaited",
     )  # fmt: skip
@@ -91,6 +91,7 @@ class Keyspace:
         self.hits = self.misses = 0  # reads by commands that found a key, or did not
         self.defaulted = 0  # writes without a TTL on fast paths
         self.moved = 0  # bytes of values that were read and written
+        self.sweeps_left = 0  # of the payload that is merged
         self.moved_max: int | None = None  # at this many bytes, the running command has used its share
         self.digests: Digests | None = None  # set if there may be peers
         self.row_bytes = ROW_BYTES

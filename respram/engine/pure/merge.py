@@ -24,10 +24,12 @@ from respram.stamp import from_ms, to_ms
 
 # the longest --max-ttl of any node: a shortened record remembers its original end
 SHADOW_MS_MAX = 3_651 * 86_400_000
+SWEPT_MAX = 1 << 20  # members that the records of one payload may have looked at together; native/merge.c says why
 
 
 def merge(keyspace: Keyspace, payload: bytes, now_ms: int) -> Merged:
     new = known = refused = strange = 0
+    keyspace.sweeps_left = SWEPT_MAX
     try:
         for arrived in unpack(payload):
             record, row = _known(keyspace, arrived)
@@ -35,10 +37,11 @@ def merge(keyspace: Keyspace, payload: bytes, now_ms: int) -> Merged:
                 refused += 1
             elif record.seal is not None and not _opens(keyspace, record.seal):
                 strange += 1
-            elif _merge(keyspace, record, row, now_ms):
-                new += 1
             else:
-                known += 1
+                merged = _merge(keyspace, record, row, now_ms)
+                new += merged is True
+                known += merged is False
+                refused += merged is None
     except PeerError:
         return Merged(new, known, refused + strange, 1, strange)
     return Merged(new, known, refused + strange, 0, strange)
@@ -75,8 +78,19 @@ def _acceptable(keyspace: Keyspace, record: Record, row: Row | None, now_ms: int
     )
 
 
-def _merge(keyspace: Keyspace, record: Record, row: Row | None, now_ms: int) -> bool:
-    """Merges one record, and returns whether it changed what is here."""
+def _may_sweep(keyspace: Keyspace, record: Record, row: Row | None) -> bool:
+    is_head = record.db < DATABASES and (record.kind or (row is not None and row.kind))
+    if record.named or not (is_head or MARKS <= record.db < SCRIPTS):
+        return True
+    members = family.sweep(keyspace, record.db % DATABASES, record.key, record.clock)
+    if members > keyspace.sweeps_left < SWEPT_MAX:
+        return False
+    keyspace.sweeps_left -= min(members, keyspace.sweeps_left)
+    return True
+
+
+def _merge(keyspace: Keyspace, record: Record, row: Row | None, now_ms: int) -> bool | None:
+    """Merges one record, and returns whether it changed what is here; None: it is refused for now."""
     if row is not None and shares.meet(keyspace, record, row, now_ms):
         seen = None if not keyspace.looks else _Seen(keyspace, record, now_ms)
         if shares.merge(keyspace, record, row, now_ms):
@@ -92,6 +106,8 @@ def _merge(keyspace: Keyspace, record: Record, row: Row | None, now_ms: int) -> 
         return False
     else:
         shadow_ms = shadow_of(record.deadline_ms, record.shadow_ms, row.deadline_ms, row.shadow_ms)
+    if not _may_sweep(keyspace, record, row):
+        return None
     if is_member(record.db) and shadow_ms <= record.deadline_ms:
         shadow_ms = 0  # only a peer at fault says so: a stub could not keep both
     if record.value is None and record.db < DATABASES and record.deadline_ms > shadow_ms:
