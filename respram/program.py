@@ -17,6 +17,8 @@ STEPS_MAX = 1024  # of a program; a longer one runs in Lua
 CALL_ARGS_MAX = 16  # of a command in a program, the command's name among them
 # Of one run, loops included: about 0.2 ms; a longer run continues in Lua, which can be interrupted.
 RUN_STEPS_MAX = 20_000
+# Of values and of looks at members, of one run, which has no clock: some 10 ms; it continues in Lua likewise.
+RUN_MOVED_BYTES_MAX = 8 << 20
 LOG_BYTES_MAX = 1 << 20  # of the replies that a run received and the texts that it made
 STEP = struct.Struct("<4H")
 

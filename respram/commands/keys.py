@@ -31,6 +31,7 @@ from respram.stamp import to_ms
 
 SCAN_COUNT_DEFAULT = 10  # keys, when SCAN has no COUNT
 SCAN_COUNT_MAX = 16_384  # keys walked by one SCAN: COUNT is a hint, and must not hold the node
+SCAN_LOOK_BYTES = 256  # of values, that a key which SCAN walks by counts for: an EXEC has a share of them
 EMBEDDED_BYTES_MAX = 44  # Redis keeps strings up to this length inside their objects
 SHARED_INTEGERS = 10_000  # Redis shares one object for each integer from 0 to 9999
 
@@ -183,6 +184,7 @@ def scan(conn: Conn, argv: list[bytes]) -> Reply:
             kind = words[1].lower()
         words = words[2:]
     walked = conn.node.engine.scan(conn.session.db, cursor, count, conn.now_ms)
+    conn.node.engine.spend(SCAN_LOOK_BYTES * len(walked.keys))
     found = _matching(conn, walked.keys, pattern)
     return [b"%d" % walked.cursor, list(found if kind is None else _of_kind(conn, found, kind))]
 

@@ -134,6 +134,7 @@ class Conn:
     wrote_beyond: bool = False
     script_proto: int = 0  # protocol of the replies to the script whose command runs; 0: none does
     scripts_us: int = 0  # time that the scripts of this EXEC have taken
+    exec_begun_us: int = 0
     # Watched keys and their stamps at WATCH.
     watched: dict[Watched, tuple[int, int] | None] = field(default_factory=dict)
     watched_bytes: int = 0  # of all watched keys together

@@ -100,11 +100,15 @@ NOTHING = Raw(b"")
 BREATH = Breath()
 
 
-def encode(reply: Reply, proto: int, bytes_max: int | None = None) -> bytes:
-    """The reply as bytes for a connection that speaks RESP `proto` (2 or 3). OverrunError beyond so many bytes."""
+def encode(
+    reply: Reply, proto: int, bytes_max: int | None = None, breathe: Callable[[], None] | None = None
+) -> bytes:
+    """The reply as bytes for a connection that speaks RESP `proto` (2 or 3). OverrunError beyond so many bytes.
+    `breathe` is called at each breath of an `Each`.
+    """
     if isinstance(reply, bytes) and bytes_max is None:
         return b"$%d\r\n%b\r\n" % (len(reply), reply)
-    writer = Writer(proto, bytes_max)
+    writer = Writer(proto, bytes_max, breathe)
     writer.write(reply)
     return writer.whole()
 
@@ -112,10 +116,11 @@ def encode(reply: Reply, proto: int, bytes_max: int | None = None) -> bytes:
 class Writer:
     """A reply while it is made."""
 
-    __slots__ = ("proto", "bytes_max", "size", "parts")
+    __slots__ = ("proto", "bytes_max", "size", "parts", "breathe")
 
-    def __init__(self, proto: int, bytes_max: int | None) -> None:
+    def __init__(self, proto: int, bytes_max: int | None, breathe: Callable[[], None] | None = None) -> None:
         self.proto = proto
+        self.breathe = breathe
         self.bytes_max = bytes_max
         self.size = 0
         self.parts: list[bytes] = []
@@ -164,11 +169,20 @@ class Writer:
         elif isinstance(reply, NilArray):
             self.put(b"_\r\n" if self.proto == 3 else b"*-1\r\n")
         elif isinstance(reply, Each):
-            breaths = iter(range(BREATHS_MAX))
-            if not Writing(self, reply).go_on(lambda: next(breaths, None) is None):
+            if not Writing(self, reply).go_on(self._at_breaths()):
                 raise LONG_WALK
         else:
             self._many(reply)
+
+    def _at_breaths(self) -> Callable[[], bool]:
+        breaths, breathe = iter(range(BREATHS_MAX)), self.breathe
+
+        def enough() -> bool:
+            if breathe is not None:
+                breathe()
+            return next(breaths, None) is None
+
+        return enough
 
     def _many(self, reply: list[Reply] | dict[bytes, Reply] | Flags | Push) -> None:
         if isinstance(reply, dict):

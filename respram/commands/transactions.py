@@ -15,17 +15,25 @@ from respram.commands.reply import NIL_ARRAY, NOTHING, OK, Error, OverrunError, 
 from respram.commands.running import READS_TOO_MUCH, call, count_error, wait_while_paused
 from respram.commands.truth import await_truth
 from respram.engine.api import LOOK_BYTES
-from respram.errors import ClientError
+from respram.errors import AllowanceError, ClientError
 
 ARG_BYTES = 48  # overhead of an argument
 WATCHED_BYTES_MAX = 4 << 20  # of all watched names of one connection
 WATCHED_KEYS_MAX = 16_384  # of one connection: EXEC checks each of them without a pause
+
+# A breath of a long reply counts for so many bytes of values: the 400 that one may have are most of what a transaction
+# may read, so that 8,192 KEYS are not 8,192 times as long as one.
+BREATH_BYTES = 64 << 10
+# For which the commands of a transaction that have no fast path may hold the node, scripts aside, which have their own
+# limit. Nothing of it can give way. Peers suspect a node that is silent for 1.5 s.
+EXEC_US_MAX = 500_000
 
 NESTED = ClientError(b"ERR MULTI calls can not be nested")
 EXEC_ALONE = ClientError(b"ERR EXEC without MULTI")
 DISCARD_ALONE = ClientError(b"ERR DISCARD without MULTI")
 WATCH_INSIDE = ClientError(b"ERR WATCH inside MULTI is not allowed")
 WATCHED_TOO_MANY = ClientError(b"ERR too many watched keys")
+TOOK_TOO_LONG = ClientError(b"ERR the transaction has held the node for too long; this command of it did not run")
 ABORTED = ClientError(b"EXECABORT Transaction discarded because of previous errors.")
 ABORTED_FULL = ClientError(
     b"EXECABORT Transaction discarded because of: OOM command not allowed when used memory > 'maxmemory'."
@@ -112,7 +120,7 @@ def exec_command(conn: Conn, argv: list[bytes]) -> Reply:
         return NIL_ARRAY
     if any(command.grows for command, _ in commands) and conn.node.engine.full():
         raise ABORTED_FULL
-    conn.executing, conn.scripts_us = True, 0
+    _begin(conn)
     try:
         conn.node.engine.allow(own_bytes)
         # Each reply is encoded when it is made: a queued HELLO changes the protocol of the rest.
@@ -139,7 +147,7 @@ def _exec_queued(conn: Conn) -> Reply:
     if not session.midway and is_changed(conn):
         leave(conn)
         return NIL_ARRAY
-    conn.executing = True
+    _begin(conn)
     try:
         if not session.midway:  # otherwise the engine has begun it
             engine.allow(session.queued_bytes + LOOK_BYTES * session.queued_work)
@@ -151,6 +159,10 @@ def _exec_queued(conn: Conn) -> Reply:
         conn.executing = False
         leave(conn)
     return Raw(b"")
+
+
+def _begin(conn: Conn) -> None:
+    conn.executing, conn.scripts_us, conn.exec_begun_us = True, 0, conn.node.micros()
 
 
 def take_over(conn: Conn) -> None:
@@ -188,6 +200,8 @@ def _element(conn: Conn, command: Command, argv: list[bytes]) -> Reply:
     try:
         if conn.node.engine.spent():
             raise READS_TOO_MUCH
+        if conn.node.micros() - conn.exec_begun_us - conn.scripts_us > EXEC_US_MAX:
+            raise TOOK_TOO_LONG
         check(conn, command, argv)
         return call(conn, command, argv)
     except ClientError as error:
@@ -198,9 +212,12 @@ def _element(conn: Conn, command: Command, argv: list[bytes]) -> Reply:
 def _encoded(conn: Conn, command: Command, argv: list[bytes], bytes_max: int) -> bytes:
     """The reply as bytes; b"" if it was too long, and its client is closed."""
     try:
-        return encode(_element(conn, command, argv), conn.session.proto, bytes_max) or b"$-1\r\n"
+        reply = _element(conn, command, argv)
+        return encode(reply, conn.session.proto, bytes_max, lambda: conn.node.engine.spend(BREATH_BYTES)) or b"$-1\r\n"
     except ClientError as error:  # raised while the reply was being made
         return encode(Error(error.text), conn.session.proto)
+    except AllowanceError:
+        return encode(Error(READS_TOO_MUCH.text), conn.session.proto)
     except OverrunError:
         overrun(conn)
         return b""

@@ -51,8 +51,8 @@ FEED_COMMAND_US = 4  # a command of `dispatch` that took longer counts for sever
 ALLOWED_BYTES_LEAST = 1 << 20  # see `allow`
 # A member that a command visits counts for this many bytes of values: 1,000 members take as long as a MiB.
 LOOK_BYTES = 1 << 10
-# What a record counts that a look at what is overdue passes, for the turn alone: a turn ends after 262,144 of them, which
-# take the native engine some milliseconds. A command cannot help how much ends at one moment.
+# What a record counts that a look at what is overdue passes, for the turn alone: a turn ends after 262,144 of them,
+# which take the native engine some milliseconds. A command cannot help how much ends at one moment.
 PASSED_BYTES = 8
 MEMBERS_BYTES_MAX = 256 << 10  # of values: a step of a walk ends after the member that reaches it
 FRAMES_BYTES_MAX = 1 << 20  # published to sessions and not delivered yet; beyond it `dispatch` delivers
@@ -106,7 +106,7 @@ class Merged(NamedTuple):
 
     new: int  # records that replaced older ones here, or were unknown
     known: int  # records older than those here, or equal to them
-    # deadline or stamp out of bounds, key or value over the limits, no memory, or more work than one payload may ask for
+    # deadline or stamp out of bounds, key or value over the limits, no memory, or too much work for one payload
     refused: int
     malformed: int  # the payload was cut off here; the records before it were merged
     strange: int = 0  # those of the refused that are sealed with an unknown key

@@ -12,6 +12,7 @@ import pytest
 from respram.catalog import COMMANDS
 from respram.commands.reply import BREATHS_MAX
 from respram.commands.running import READS_TOO_MUCH
+from respram.commands.transactions import TOOK_TOO_LONG
 from respram.config.limits import Limits
 from tests import dear
 from tests.abuse.rig import endure, rss_bytes
@@ -241,3 +242,37 @@ def test_no_command_takes_a_step_of_python_for_each_byte_of_an_argument(engine: 
                 if steps > STEPS_MAX:
                     many[name] = steps
     assert tried > 1_000 and not many, many
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("words", [b"KEYS *", b"SCAN 0 COUNT 16384 MATCH none"])
+def test_many_walks_in_one_transaction_share_what_it_may_read(engine: str, words: bytes) -> None:
+    """40 KEYS of 60,000 keys, a request of 1 kB, were 5 s in one piece."""
+    rig = Rig(ENGINES[engine])
+    client = rig.connect()
+    for begin in range(0, 16_000, 1_000):
+        client(b"MSET", *(part for number in range(begin, begin + 1_000) for part in (b"%d" % number, b"v")))
+    client(b"MULTI")
+    client(b"TIME")
+    for _ in range(60):
+        client(*words.split())
+    reply = client(b"EXEC")
+    assert reply.startswith(b"*61\r\n") and reply.count(REFUSED) > 10
+    assert not client(*words.split()).startswith(b"-")
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("first", [b"TIME", b"CLIENT GETNAME"])
+def test_a_transaction_that_holds_the_node_for_too_long_ends_in_refusals(engine: str, first: bytes) -> None:
+    """8,192 INFO took 7 s, and 2,000 COMMAND half a minute."""
+    rig = Rig(ENGINES[engine])
+    rig.node.micros = iter(range(0, 1 << 60, 1_000)).__next__
+    client = rig.connect()
+    for number in (500, 5):
+        client(b"MULTI")
+        client(*first.split())
+        for _ in range(number):
+            client(b"INFO", b"server")
+        reply = client(b"EXEC")
+        refused = reply.count(b"-" + TOOK_TOO_LONG.text)
+        assert (refused > 100 and reply.count(b"redis_version") > 50) if number == 500 else not refused

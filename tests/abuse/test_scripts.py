@@ -55,3 +55,38 @@ def test_the_scripts_of_a_transaction_have_one_time_together(engine: str) -> Non
         ended = reply.count(LONGER) + reply.count(b"have used up the time that one script may take")
         assert ended == 6 - reply.count(b":1\r\n")
     assert client(b"EVAL", script, b"0") == b":1\r\n"
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("name", [b"BITOP", b"ZUNION"])
+def test_a_script_that_the_engine_runs_gives_way_too(engine: str, name: bytes) -> None:
+    """The core has no clock, and ran up to a hundred long commands without a look at one: 2 s for 40 SUNION."""
+    words = {b"BITOP": b"'NOT', 'd', 'k'", b"ZUNION": b"2, 'z', 's'"}[name]
+    rig, client = filled(engine, 500)
+    now_us, tick_us = 0, 1
+
+    def micros() -> int:
+        nonlocal now_us
+        now_us += tick_us
+        return now_us
+
+    rig.node.micros = micros
+    rig.node.limits = replace(rig.node.limits, script_busy_ms=100)
+    client(b"SET", b"k", b"x" * (1 << 20))
+    script = b"for i = 1, tonumber(ARGV[1]) do redis.call('%b', %b) end" % (name, words)
+    for _ in range(3):  # from the second time on the engine runs it itself
+        assert client(b"EVAL", script, b"0", b"1") == b"$-1\r\n"
+
+    def calls() -> int:
+        stat = rig.node.stats.by_command.get(name.lower())
+        return (stat.calls if stat is not None else 0) + rig.engine.counters().get(f"hot_{name.decode().lower()}", 0)
+
+    before, tick_us = calls(), TICK_US
+    client(b"EVAL", script, b"0", b"90")
+    assert client.conn.session.suspended and rig.node.busy is client.conn
+    assert calls() - before < 15
+    for _ in range(1_000):
+        if not client.conn.session.suspended:
+            break
+        client.wake()
+    assert rig.node.busy is None and client(b"PING") == b"+PONG\r\n"

@@ -194,6 +194,7 @@ enum { OP_NIL, OP_BOOL, OP_CONST, OP_MOVE, OP_KEY, OP_ARG, OP_COUNT, OP_LEN, OP_
 #define REGISTERS_MAX 64 /* program.py has these, and says why */
 #define CALL_ARGS_MAX 16
 #define RUN_STEPS_MAX 20000
+#define RUN_MOVED_BYTES_MAX ((uint64_t)8 << 20) /* of values and looks at members, of one run: some 10 ms */
 #define LOG_BYTES_MAX ((size_t)1 << 20)
 #define PROGRAM_BUCKETS 4096 /* of two names for each of 10,000 scripts, at most */
 
@@ -206,6 +207,7 @@ typedef struct Constant {
 struct Taught;
 struct Lua;
 typedef struct Programs {
+    uint64_t moved_before; /* what the engine had moved when the run under way began */
     struct Taught **taught; /* chains by the hash of their names; NULL: there are none */
     struct Lua *lua;        /* lua.c; NULL: Python runs what is no program */
     uint32_t lua_generation;

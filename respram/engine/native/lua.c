@@ -154,7 +154,7 @@ static bool ask(Lua *lua, const Command *command, int wanted) {
     const Programs *programs = &lua->engine->programs;
     if (lua->proto == 3 && (lua->engine->observed || lua->session->subscriber.first))
         return false;
-    return programs->aside && lua->asides++ < ASIDES_MAX
+    return programs->aside && lua->asides++ < ASIDES_MAX && !programs_has_moved_much(lua->engine)
         && programs->aside(programs->aside_with, lua->session, command, lua->now_ms, wanted, &lua->broken);
 }
 

@@ -210,12 +210,18 @@ static bool gather(Run *run, const Value *values, size_t count, Arg *args) {
     return true;
 }
 
+/* The engine has no clock. What values and members take is counted, and a run that has moved more goes on in Python,
+ * which looks at the clock between two commands and gives way. */
+bool programs_has_moved_much(const Engine *engine) {
+    return engine->moved - engine->programs.moved_before > RUN_MOVED_BYTES_MAX;
+}
+
 /* Runs a command's fast path and puts its reply behind `log`, which has room for a short one. False: it declined, or
  * there is no memory for what it has answered (`broken`). */
 bool programs_inside(Engine *engine, Session *session, Command *command, int64_t now_ms, Buffer *log, bool *broken) {
     size_t before = engine->reply.len;
     command->hot = hot_name(command_arg(command, 0));
-    if (!is_inside(command->hot))
+    if (!is_inside(command->hot) || programs_has_moved_much(engine))
         return false;
     if (hot_has_key(command->hot) && command->argc > 1)
         command->hash = keyspace_hash(engine, command_arg(command, 1));
@@ -239,6 +245,7 @@ bool programs_call(Engine *engine, Session *session, Command *command, int64_t n
     buffer_clear(log, LOG_KEPT_BYTES_MAX);
     if (!buffer_reserve(log, NUMBER_BYTES))
         return false;
+    engine->programs.moved_before = engine->moved;
     session->proto = 2;
     bool done = programs_inside(engine, session, command, now_ms, log, &broken);
     session->proto = proto;
@@ -522,6 +529,7 @@ static bool evaluate(Engine *engine, Session *session, const Command *command, i
         || (uint64_t)keys > command->argc - 3 || !(taught = taught_find(engine, command_arg(command, 1)))
         || !reply_reserve(engine, sizeof NO_MEMORY))
         return false;
+    engine->programs.moved_before = engine->moved;
     bool broken = false, done = taught->is_program
         && run_program(engine, session, command, taught, (size_t)keys, now_ms, &broken);
     if (!done && !broken && taught->script)

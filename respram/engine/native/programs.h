@@ -33,6 +33,7 @@ bool programs_spell(double number, uint8_t digits[NUMBER_BYTES], Span *text);
 bool programs_inside(Engine *engine, Session *session, Command *command, int64_t now_ms, Buffer *log, bool *broken);
 
 /* lua.c */
+bool programs_has_moved_much(const Engine *engine);
 bool lua_evaluate(Engine *engine, Session *session, const Command *command, Taught *taught, size_t keys,
                   int64_t now_ms, bool *broken);
 

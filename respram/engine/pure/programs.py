@@ -13,7 +13,7 @@ from typing import NamedTuple
 from respram.engine.api import Session
 from respram.engine.pure.keyspace import Keyspace
 from respram.integers import parse_int
-from respram.program import CALL_ARGS_MAX, LOG_BYTES_MAX, RUN_STEPS_MAX, Op, Program
+from respram.program import CALL_ARGS_MAX, LOG_BYTES_MAX, RUN_MOVED_BYTES_MAX, RUN_STEPS_MAX, Op, Program
 
 PLAIN = re.compile(rb"(-?)([0-9]+)(?:\.([0-9]+))?\Z")
 DIGITS_MAX = 15  # digits of a number in a text: a double represents all such numbers
@@ -50,6 +50,7 @@ class Programs:
         keyspace.run_program = self.run
         self._log: list[bytes] = []
         self._log_bytes = 0
+        self._moved_before = 0
 
     def teach(self, name: bytes, program: Program) -> bool:
         self.known[name] = program
@@ -66,6 +67,7 @@ class Programs:
     def run(self, session: Session, argv: list[bytes], now_ms: int) -> bytes | None:
         self._log.clear()
         self._log_bytes = 0
+        self._moved_before = self._keyspace.moved
         program = self.known.get(argv[1]) if len(argv) > 2 else None
         count = parse_int(argv[2]) if program is not None else None
         if program is None or count is None or not 0 <= count <= len(argv) - 3:
@@ -155,7 +157,11 @@ class Programs:
         return reply
 
     def _called(self, session: Session, argv: list[bytes], now_ms: int) -> Value:
-        reply = self._ran(session, argv, now_ms) if self._log_bytes <= LOG_BYTES_MAX // 2 else None
+        goes_on = (
+            self._log_bytes <= LOG_BYTES_MAX // 2
+            and self._keyspace.moved - self._moved_before <= RUN_MOVED_BYTES_MAX
+        )
+        reply = self._ran(session, argv, now_ms) if goes_on else None
         if reply is None:
             raise DeclinedError
         self._log.append(reply)
