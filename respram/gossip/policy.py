@@ -122,6 +122,7 @@ class Policy:
     settle_ms: int = 250  # a home waits this long before it asks about slots that have just moved to it (takeover.py)
     takeover_turn_ms: int = 25  # interval of the checks which members can be asked
     takeover_ms_max: int = 1_000  # then it decides without those that have not answered
+    takeover_votes_ms_max: int = 10_000  # the same where a majority decides, and too few have answered for one
 
     # -- forwards --
     forward_ms: int = 1_500  # a client waits this long for its key's home (many clients give up after 2 s)

@@ -9,6 +9,10 @@ have answered and are compared, the slots are settled.
 
 A member that cannot be reached must not stop everything: after `takeover_ms_max` this node decides without it, and logs
 that. Until then commands about these slots wait, or get LOADING.
+
+Where a majority decides, nothing can be decided before enough others answer. So this node waits for them, up to
+`takeover_votes_ms_max`, and with fewer in the map than a majority needs until there are more. A vote brings the members
+that a collection has; only a comparison brings the stubs of those that were removed.
 """
 
 from dataclasses import dataclass, field
@@ -34,6 +38,8 @@ class Takeover:
     repair: Repair
     version: int = 0  # the version of the map that the others are asked about; 0: no takeover is running
     until_ms: int = 0
+    end_ms: int = 0  # until when votes are waited for
+    others: int = 0  # how many members are asked
     unasked: set[int] = field(default_factory=set)  # members that are not linked yet
     asked: dict[int, int] = field(default_factory=dict)  # by the nonce of a PING: members that have not answered
     answered: list[int] = field(default_factory=list)  # members to compare with
@@ -43,10 +49,15 @@ class Takeover:
     def begin(self, version: int) -> None:
         """Begins to ask, after the slots of this map have waited for `settle_ms`."""
         self.version, self.until_ms = version, self.host.now.ms + self.host.policy.takeover_ms_max
+        self.end_ms = self.host.now.ms + self.host.policy.takeover_votes_ms_max
         self.asked.clear()
         self.answered.clear()
         self.comparing = None
         self.unasked = set(self.homes.map.members) - {self.book.me.number}
+        self.others = len(self.unasked)
+        if self.others < self.host.policy.enclave_size // 2:
+            self.version = 0  # whoever comes changes the map, and all this begins anew
+            return
         self._go_on()
         if self.version:
             self.host.at(self.host.now.ms + self.host.policy.takeover_turn_ms, TakeoverTurn(version))
@@ -55,7 +66,8 @@ class Takeover:
         """Asks members that have a link by now, and gives up after `takeover_ms_max`."""
         if version != self.version:
             return
-        if version != self.homes.version or self.host.now.ms >= self.until_ms:
+        late = self.host.now.ms >= self.until_ms and not self._waits_for_votes()
+        if version != self.homes.version or late:
             if version == self.homes.version:
                 left = len(self.unasked) + len(self.asked) + len(self.answered) + (self.comparing is not None)
                 self.host.report("takeover_unanswered", f"members={left}", warns=True)
@@ -68,6 +80,8 @@ class Takeover:
     def ponged(self, link: Link, nonce: int) -> None:
         if link.peer is not None and self.asked.get(nonce) == link.peer.number:
             self.answered.append(self.asked.pop(nonce))
+            if self.host.policy.enclave_size:  # one that answers late is compared with all the same
+                self.until_ms = max(self.until_ms, self.host.now.ms + self.host.policy.takeover_ms_max)
             self._go_on()
 
     def compared(self, round: Round, wholly: bool) -> None:
@@ -79,6 +93,11 @@ class Takeover:
             self.answered.append(round.peer.number)
         else:
             self._go_on()
+
+    def _waits_for_votes(self) -> bool:
+        answered = self.others - len(self.unasked) - len(self.asked)
+        # with this node a majority
+        return answered < self.host.policy.enclave_size // 2 and self.host.now.ms < self.end_ms
 
     def _go_on(self) -> None:
         if self.comparing is not None and self.link not in self.neighbours.links:

@@ -20,9 +20,11 @@ def homes_of(bench: Bench) -> Homes:
     return bench.core.homes
 
 
-def losing() -> Bench:
+def losing(policy: Policy | None = None) -> Bench:
     """Of three ready nodes one has just died."""
-    bench = Bench()
+    bench = Bench(policy)
+    if policy is not None:
+        bench.core.suffrage._begin("test")
     bench.meet(1, member(OTHER))
     bench.meet(2, member(THIRD))
     bench.wait(SETTLE_MS + MS_MAX + 1)
@@ -167,3 +169,49 @@ def test_who_was_held_while_slots_came_asks() -> None:
     bench.forget()
     bench.wait(SETTLE_MS + 1)
     assert homes_of(bench).settling and question(bench)
+
+
+def test_where_a_majority_decides_one_that_answers_late_is_compared_with_before_anything_is_decided() -> None:
+    """Its vote brings the members of a collection, and no stub of a member that was removed."""
+    bench = losing(replace(Policy(), enclave_size=3))
+    bench.wait(SETTLE_MS + 1)
+    nonce = question(bench)
+    assert nonce
+    bench.wait(MS_MAX + 100)
+    assert homes_of(bench).settling and not bench.reports("takeover_unanswered")
+    bench.forget()
+    pong(bench, nonce)
+    (digest,) = bench.sent(Digest, 1)
+    bench.wait(100)
+    assert homes_of(bench).settling, "it has answered, and is not compared with yet"
+    bench.say(1, Same(digest.round))
+    assert not homes_of(bench).settling and not bench.reports("takeover_unanswered")
+
+
+def test_where_a_majority_decides_a_node_without_others_waits_for_one() -> None:
+    bench = losing(replace(Policy(), enclave_size=3))
+    alive = bench.core.book[OTHER]
+    bench.take(bench.core.introduce([replace(alive, status=SUSPECT)], bench.now))
+    assert set(homes_of(bench).map.members) == {ME}
+    bench.wait(SETTLE_MS + 2 * Policy().takeover_votes_ms_max)
+    assert homes_of(bench).settling and not bench.reports("takeover_unanswered")
+    bench.take(bench.core.introduce([replace(alive, incarnation=alive.incarnation + 1)], bench.now))
+    assert set(homes_of(bench).map.members) == {ME, OTHER}
+    if 1 not in bench.core.neighbours.links:
+        bench.meet(1, member(OTHER))
+    bench.forget()
+    bench.wait(SETTLE_MS + 50)
+    nonce = question(bench)
+    assert nonce and homes_of(bench).settling
+    pong(bench, nonce)
+    digest = bench.sent(Digest, 1)[-1]
+    bench.say(1, Same(digest.round))
+    assert not homes_of(bench).settling
+
+
+def test_where_a_majority_has_answered_the_others_are_waited_for_as_long_as_a_home_waits() -> None:
+    bench = losing(replace(Policy(), enclave_size=1))
+    bench.wait(SETTLE_MS + MS_MAX - 50)
+    assert homes_of(bench).settling
+    bench.wait(100)
+    assert not homes_of(bench).settling and bench.reports("takeover_unanswered") == ["members=1"]
