@@ -27,6 +27,7 @@ from respram.wire.messages import DONE, LATER, RUN
 
 FRAMES, ORDER, KILLS, PAUSES, CUTS = "frames", "order", "kills", "pauses", "cuts"
 SHIFTS = "shifts"  # one node is cut off and decided without; then another is killed, and the third cut off
+PAIRS = "pairs"  # two nodes die at once: a majority is left of five, and none of three
 TROUBLES = (FRAMES, ORDER, KILLS, PAUSES, CUTS, SHIFTS)
 STAYS = (FRAMES, ORDER)  # kinds of trouble under which every history must stay in order
 NODES, CLIENTS, KEYS = 3, 6, 6
@@ -168,6 +169,10 @@ class Play:
         elif self.trouble == KILLS:
             world.crash(node, silently=self.rng.random() < 0.3)
             self.due.append((world.now_ms + for_ms, "start", node))
+        elif self.trouble == PAIRS:
+            for one in (node, self.rng.choice([other for other in world.nodes if other is not node])):
+                world.crash(one, silently=self.rng.random() < 0.3)
+                self.due.append((world.now_ms + for_ms + self.rng.choice([0, 20, 700]), "start", one))
         elif self.trouble == PAUSES:
             world.stall(node, for_ms + 2 * STEP_MS)
             self.due.append((world.now_ms + for_ms, f"go on {for_ms}", node))
@@ -289,7 +294,7 @@ def main() -> int:
     )
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--seed", type=int, default=0, help="the first")
-    parser.add_argument("--trouble", choices=TROUBLES)
+    parser.add_argument("--trouble", choices=(*TROUBLES, PAIRS))
     parser.add_argument("--decide", choices=["home", "majority"], default="home")
     parser.add_argument("--nodes", type=int, default=NODES)
     parser.add_argument("--duels", action="store_true", help="every node decides, with a majority")

@@ -39,6 +39,7 @@ class Member:
     policy: str = ""  # of forked.py
     node: LiveNode | None = None
     clients: "list[redis.Redis]" = field(default_factory=list)
+    environment: dict[str, str] = field(default_factory=dict)
 
     def start(self, wait: bool = True) -> None:
         """`wait` False: a client may come before the node has begun with its peers."""
@@ -47,6 +48,7 @@ class Member:
             *words,
             engine=self.engine,
             env={
+                **self.environment,
                 **({"RESPRAM_CLUSTER_SECRET": self.secret} if self.secret else {}),
                 **({"TESTS_POLICY": self.policy} if self.policy else {}),
             },
@@ -115,14 +117,18 @@ def enclave(
     secret: str = SECRET,
     each: Callable[[int], tuple[str, ...]] = lambda _: (),
     policy: str = "",
+    environment: Callable[[int], dict[str, str]] = lambda _: {},
 ) -> Iterator[list[Member]]:
-    """So many nodes, started and known to each other. `each` gives further words by number."""
+    """So many nodes, started and known to each other. `each` gives further words by number, `environment` variables."""
     ports = [reserve() for _ in range(count)]
     join = ",".join(f"127.0.0.1:{port}" for port in ports)
     members = [
-        Member(reserve(), port, join, engines[number % len(engines)], (*args, *each(number)), secret, policy)
+        Member(
+            reserve(), port, join, engines[number % len(engines)], (*args, *each(number)), secret, policy,
+            environment=environment(number),
+        )
         for number, port in enumerate(ports)
-    ]
+    ]  # fmt: skip
     try:
         for member in members:
             member.start()

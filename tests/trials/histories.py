@@ -1,23 +1,26 @@
-"""Histories of real clients at three nodes, judged key by key: could one register have said all that?
+"""Histories of real clients at three nodes or more, judged key by key: could one register have said all that?
 
     python -m tests.trials.histories --rounds 20 --trouble kills --wait 1
+    python -m tests.trials.histories --rounds 20 --trouble pairs --nodes 5 --decide majority
 
 Each round has keys of its own. Clients at all nodes count (INCR), take (SET NX) and swap (SET with GET) without a
-pause; in the middle a node is killed, stopped in order, or does not run for a while, and comes back; or two of the
-three are killed at once; or wires between the nodes are cut for a while: those to one node, to two (which then do not
-hear each other, and both hear the third), or to all. What was told LOADING was not done; what was told UNCERTAIN, and
-what a connection took along, may have been done. With --wait a client counts on nothing that WAIT did not say to be
-held.
+pause; in the middle a node is killed, stopped in order, or does not run for a while, and comes back; or two are killed
+at once; or wires between the nodes are cut for a while: those to one node, to two (which then do not hear each other,
+and both hear the others), and so on up to all. With --skewed all wall clocks jump besides, each to a place of its own,
+at most `SKEW_MS` from the right time. What was told LOADING was not done; what was told UNCERTAIN, and what a
+connection took along, may have been done. With --wait a client counts on nothing that WAIT did not say to be held.
 """
 
 import argparse
 import random
+import tempfile
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 
 import redis
 from redis.backoff import NoBackoff
@@ -28,9 +31,12 @@ from respram.sim.histories import Told, judge
 from respram.sim.linear import INCR, SWAP, TAKE, Held, Operation
 from tests.peers.enclave import Member, enclave, until, until_ready
 from tests.peers.wires import wired
+from tests.trials.clocks import Clock, compiled
 
 CALM, STOPS, KILLS, PAUSES, PAIRS, CUTS = "calm", "stops", "kills", "pauses", "pairs", "cuts"
 TROUBLES = (CALM, STOPS, KILLS, PAUSES, PAIRS, CUTS)
+NODES = 3
+SKEW_MS = 900  # from the right time; nodes refuse each other at 2 s
 CLIENTS, KEYS, EACH = 6, 8, 60  # operations of a client in a round
 PATIENCE_S = 90
 WAIT_MS = 60_000
@@ -127,8 +133,9 @@ class Client:
 
 
 def one_round(
-    number: int, members: list[Member], trouble: str, wait: int, told: Told, wires: Sequence[Wire] = ()
-) -> dict[bytes, list[Operation]]:
+    number: int, members: list[Member], trouble: str, wait: int, told: Told, wires: Sequence[Wire] = (),
+    clocks: Sequence[Clock] = (),
+) -> dict[bytes, list[Operation]]:  # fmt: skip
     histories: dict[bytes, list[Operation]] = {}
     lock = threading.Lock()
     clients = [
@@ -138,6 +145,8 @@ def one_round(
     for thread in threads:
         thread.start()
     until(lambda: sum(client.done for client in clients) > CLIENTS * EACH // 4, "the clients do not go on", PATIENCE_S)
+    for clock in clocks:
+        clock.put(clients[0].rng.randint(-SKEW_MS, SKEW_MS))
     if trouble == CUTS:
         _cut([wires[(number + at) % len(wires)] for at in range(1 + number % len(wires))])
     else:
@@ -185,30 +194,50 @@ def _votes(member: Member) -> bool:
     return bool(member.info().get("majority_votes"))
 
 
-def play(rounds: int, trouble: str, wait: int, engine: str = "auto", majority: bool = False) -> tuple[Told, Told]:
+def play(
+    rounds: int, trouble: str, wait: int, engine: str = "auto", majority: bool = False, nodes: int = NODES,
+    skewed: bool = False,
+) -> tuple[Told, Told]:  # fmt: skip
     """Of the rounds in which the map of homes stayed as it was, and of the others: a busy machine makes nodes suspect
     each other.
     """
     stayed, changed = Told(), Told()
-    args = ("--decide", "majority", "--enclave-size", "3") if majority else ()
-    with _nodes(trouble, engine, *args) as (members, wires):
+    args = ("--decide", "majority", "--enclave-size", str(nodes)) if majority else ()
+    with ExitStack() as stack:
+        clocks = _clocks(Path(stack.enter_context(tempfile.TemporaryDirectory())), nodes) if skewed else []
+        members, wires = stack.enter_context(_nodes(nodes, trouble, engine, clocks, *args))
         until_ready(members)
         for member in members if majority else ():
             until(partial(_votes, member), "no vote", PATIENCE_S)
         for number in range(rounds):
             before, told = _maps(members), Told()
-            one_round(number, members, trouble, wait, told, wires)
+            try:
+                one_round(number, members, trouble, wait, told, wires, clocks)
+            except AssertionError:
+                for member in members:
+                    print(f"-- port {member.port}\n{member.log() if member.node is not None else 'it does not run'}")
+                raise
             (stayed if _maps(members) == before else changed).add(told)
     return stayed, changed
 
 
+def _clocks(folder: Path, count: int) -> list[Clock]:
+    library = compiled(folder)
+    return [Clock(folder / f"clock{number}", library) for number in range(count)]
+
+
 @contextmanager
-def _nodes(trouble: str, engine: str, *args: str) -> Iterator[tuple[list[Member], Sequence[Wire]]]:
+def _nodes(
+    count: int, trouble: str, engine: str, clocks: Sequence[Clock], *args: str
+) -> Iterator[tuple[list[Member], Sequence[Wire]]]:
+    def environment(number: int) -> dict[str, str]:
+        return clocks[number].environment if clocks else {}
+
     if trouble == CUTS:
-        with wired(3, *args, engine=engine) as (members, wires):
+        with wired(count, *args, engine=engine, environment=environment) as (members, wires):
             yield members, wires
     else:
-        with enclave(3, *args, engines=(engine,)) as members:
+        with enclave(count, *args, engines=(engine,), environment=environment) as members:
             yield members, ()
 
 
@@ -217,16 +246,20 @@ def _maps(members: list[Member]) -> list[object]:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description="judge what real clients are told by three nodes")
+    parser = argparse.ArgumentParser(description="judge what real clients are told by several nodes")
     parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--trouble", choices=TROUBLES, default=CALM)
     parser.add_argument("--wait", type=int, default=0, help="nodes that have to hold what a client counts on")
     parser.add_argument("--engine", default="auto")
     parser.add_argument("--decide", choices=["home", "majority"], default="home")
+    parser.add_argument("--nodes", type=int, default=NODES)
+    parser.add_argument("--skewed", action="store_true", help="all wall clocks jump in each round")
     args = parser.parse_args()
     majority = args.decide == "majority"
-    stayed, changed = play(args.rounds, args.trouble, args.wait, args.engine, majority)
-    print(f"{args.trouble}, wait {args.wait}: {stayed}\nwhere the map of homes changed: {changed}", flush=True)
+    stayed, changed = play(args.rounds, args.trouble, args.wait, args.engine, majority, args.nodes, args.skewed)
+    clocks = ", clocks that jump" if args.skewed else ""
+    print(f"{args.trouble}{clocks}, {args.nodes} nodes, wait {args.wait}: {stayed}")
+    print(f"where the map of homes changed: {changed}", flush=True)
     return 1 if stayed.disordered or majority and changed.disordered else 0
 
 
