@@ -186,6 +186,10 @@ class Links:
                 await self.loop.create_connection(lambda: link, host, port)
         except (OSError, ValueError, TimeoutError) as error:
             self.table.pop(link.number, None)
+            link.disown()
+            if link.opened:
+                self.carry(self.replica.closed(link.number, now()))
+                return
             self._tell_unreached(address, getattr(error, "strerror", None) or type(error).__name__)
             self.carry(self.replica.dial_failed(address, now(), isinstance(error, ConnectionRefusedError)))
 

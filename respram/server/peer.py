@@ -206,6 +206,11 @@ class PeerConnection(asyncio.Protocol):
             self.closing, self.reason = True, reason
             self._transport.abort()
 
+    def disown(self) -> None:
+        """The loop has given up on a dial whose connection had just been made, and closes it without a word."""
+        self._cancel_timer()
+        self.closing, self._transport = True, None
+
     # -- TLS --------------------------------------------------------------------------------------
     def _shake(self) -> None:
         """A step of the handshake. (OpenSSL lets others run meanwhile.)"""

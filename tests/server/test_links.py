@@ -1,6 +1,7 @@
 """Connections to peers between the replica, which asks for them, and sockets: who is dialled, who is let in."""
 
 import asyncio
+import socket
 
 import pytest
 
@@ -18,6 +19,14 @@ def trust() -> Trust:
     return trust_by_secret((secret_of("links"),))
 
 
+def start_silent() -> socket.socket:
+    """Somebody who lets everybody in and says nothing."""
+    sock = socket.socket()
+    sock.bind(("127.0.0.1", 0))
+    sock.listen()
+    return sock
+
+
 def test_who_is_not_there_is_told_once() -> None:
     async def main() -> None:
         gone, port = reserve(), reserve()
@@ -31,6 +40,35 @@ def test_who_is_not_there_is_told_once() -> None:
         assert len(unreached) == 2 and str(gone) in unreached[0] and "nonsense" in unreached[1]
         assert not one.driver.links.table, "a dial that failed leaves nothing behind"
         await one.driver.stop()
+
+    run(main)
+
+
+@pytest.mark.parametrize("secret", [True, False])
+def test_a_dial_whose_time_is_up_in_the_moment_it_succeeds_leaves_no_link(
+    trust: Trust, secret: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A loop that stood still for as long: the connection is made, and then the task hears that its time is up."""
+
+    async def main() -> None:
+        async with parties(1, trust if secret else None) as (one,):
+            loop, broken = asyncio.get_running_loop(), list[dict[str, object]]()
+            loop.set_exception_handler(lambda _, context: broken.append(context))
+            connect = loop.create_connection
+
+            async def late(*args: object, **more: object) -> None:
+                transport, _ = await connect(*args, **more)  # type: ignore[call-overload]
+                transport.set_protocol(asyncio.Protocol())
+                transport.abort()
+                raise TimeoutError
+
+            gone = start_silent()
+            monkeypatch.setattr(one.driver.links.loop, "create_connection", late, raising=False)
+            await one.driver.links._dial(b"127.0.0.1:%d" % gone.getsockname()[1])
+            await asyncio.sleep(0.3)
+            gone.close()
+            assert not one.driver.links.table and not one.driver.replica.core.neighbours.links
+            assert not broken, broken
 
     run(main)
 
