@@ -128,3 +128,27 @@ def test_what_a_peer_holds_outlives_the_node_that_counted_it(engines: tuple[str,
                 thread.join()
         until_ready(members)
         judge(tellers, members)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("decide", ["local", "home"])
+def test_a_node_that_does_not_run_for_a_while_loses_no_count(decide: str) -> None:
+    with enclave(3, "--decide", decide) as members:
+        until_ready(members)
+        running = counting(members)
+        tellers = [teller for teller, _ in running]
+        try:
+            more(tellers, "nobody counts")
+            members[1].freeze()
+            more([tellers[0], tellers[2]], "nobody counts without the one that does not run")
+            members[1].thaw()
+            more(tellers, "nobody counts again")
+        finally:
+            members[1].thaw()
+            for teller, thread in running:
+                teller.stopped.set()
+                thread.join()
+        until_ready(members)
+        judge(tellers, members)
+        if decide == "local":
+            assert sum(int(str(member.info()["counters_merged"])) for member in members) > 0
