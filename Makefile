@@ -9,12 +9,14 @@ ARGS ?=
 # Which interpreter makes the environment: the first of these that runs and is new enough.
 PYTHON ?= python3 python3.14 python3.13 python3.12 python3.11
 # Compiled modules whose stubs must say what they are. What is there for the other module alone has none.
-STUBS := respram.engine.native._native respram.wire._fields $(if $(wildcard respram/server/_pump*.so),respram.server._pump)
-# Parallel test processes; every one may start nodes of its own. Many tests wait for nodes more than they work: at two a core
-# both cores were idle for half of the time.
+STUBS := respram.engine.native._native respram.wire._fields \
+	$(if $(wildcard respram/server/_pump*.so),respram.server._pump)
+# Parallel test processes; each may start nodes of its own. Many tests wait for nodes more than they work: with two
+# processes a core, both cores were idle for half of the time.
 WORKERS ?= $(shell echo $$(( 3 * $$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1) )))
-# Compiled Python is kept, whatever the environment says: the tests start more than a thousand nodes, and without it each compiles
-# all of respram first (0.45 s instead of 0.3 s of a core), and each test process rewrites the assertions of all tests (17 s instead of 6 s).
+# Compiled Python is stored, whatever the environment says. The tests start more than a thousand nodes. Without it each
+# node compiles all of respram first (0.45 s of a core instead of 0.3 s), and each test process rewrites the assertions
+# of all tests (17 s instead of 6 s).
 export PYTHONDONTWRITEBYTECODE :=
 
 PIP_INSTALL := $(PY) -m pip install --quiet --disable-pip-version-check
@@ -22,10 +24,12 @@ NATIVE := $(foreach kind,c h pyx pxd pxi,$(wildcard respram/*/*.$(kind) respram/
 
 # Files in which something is held to a time.
 TIMED := tests/abuse tests/peers tests/benchmarks/test_load.py tests/benchmarks/test_witness.py \
-	tests/server/test_app.py tests/server/test_serve.py tests/server/test_client.py tests/server/test_driver.py tests/server/test_stopping.py
+	tests/server/test_app.py tests/server/test_serve.py tests/server/test_client.py tests/server/test_driver.py \
+	tests/server/test_stopping.py
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test lint types unit test-slow test-timing soak trials trials-stops trials-restores trials-restarts attacks fuzz-clients attacks-long sim sim-safety oracle build dev lock clean distclean
+.PHONY: help serve test lint types unit test-slow test-timing soak trials trials-stops trials-restores \
+	trials-restarts attacks fuzz-clients attacks-long sim sim-safety oracle build dev lock clean distclean
 
 help: ## what there is to make
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -71,33 +75,39 @@ test-timing: dev build ## times that a node is held to, on a machine that has no
 soak: dev build ## ten minutes of clients that come, misbehave and go (ARGS="--minutes 1")
 	$(PY) -m tests.abuse.soak $(ARGS)
 
-trials: trials-stops trials-restores trials-restarts ## what a node promises at its turning points, tried again and again under load
+trials: trials-stops trials-restores trials-restarts ## stops, restores and restarts under load, again and again
 
-trials-stops: dev build ## 200 stops under load, 10^6 writes, each looked for afterwards (ARGS="--stops 20 --writes 100000")
+trials-stops: dev build ## 200 stops under load, which lose none of 10^6 writes (ARGS="--stops 20 --writes 100000")
 	$(PY) -m tests.trials.stops $(ARGS)
 
 trials-restores: dev build ## 50 kills and 50 stops while a node restores its snapshot (ARGS="--ends 5")
 	$(PY) -m tests.trials.restores $(ARGS)
 
-trials-restarts: dev build ## 100 rolling restarts under a client that fails over and knows every answer (ARGS="--rounds 10 --kill")
+trials-restarts: dev build ## 100 rolling restarts under a client that checks each answer (ARGS="--rounds 10 --kill")
 	$(PY) -m tests.trials.restarts $(ARGS)
 
-ATTACKS := tests/abuse tests/snapshot/test_directory.py tests/snapshot/test_tombstones.py tests/peers/test_strangers.py \
-	tests/peers/test_rotation.py tests/peers/test_certificates.py tests/peers/test_identity.py tests/peers/test_expulsion.py tests/peers/test_first_peer.py tests/engine/test_wiped.py tests/server/test_guard.py \
-	tests/server/test_client.py tests/server/test_stopping.py tests/server/test_loading.py tests/server/test_pump_crowds.py \
-	tests/commands/test_holding.py tests/commands/test_walking.py tests/commands/test_patterns.py tests/commands/test_telling.py tests/server/test_client_eviction.py \
-	tests/commands/test_invalidation.py tests/commands/test_config_command.py tests/test_seal.py tests/gossip/test_members.py \
-	tests/gossip/test_greeting.py tests/gossip/test_identity.py tests/gateway/test_patience.py tests/gateway/test_turns.py tests/gateway/test_agents.py tests/gateway/test_data.py tests/gossip/test_segment_keys.py tests/server/test_secret.py tests/server/test_door.py tests/server/test_expiring.py \
-	tests/commands/test_acl_check.py tests/commands/test_letting_go.py tests/commands/test_refusals.py tests/commands/test_scripts.py tests/scripting \
-	tests/config/test_settings.py tests/gossip/test_expulsions.py tests/server/test_snapshots.py tests/test_invariants.py
+ATTACKS := tests/abuse tests/snapshot/test_directory.py tests/snapshot/test_tombstones.py \
+	tests/peers/test_strangers.py tests/peers/test_rotation.py tests/peers/test_certificates.py \
+	tests/peers/test_identity.py tests/peers/test_expulsion.py tests/peers/test_first_peer.py \
+	tests/engine/test_wiped.py tests/server/test_guard.py tests/server/test_client.py \
+	tests/server/test_stopping.py tests/server/test_loading.py tests/server/test_pump_crowds.py \
+	tests/commands/test_holding.py tests/commands/test_walking.py tests/commands/test_patterns.py \
+	tests/commands/test_telling.py tests/server/test_client_eviction.py tests/commands/test_invalidation.py \
+	tests/commands/test_config_command.py tests/test_seal.py tests/gossip/test_members.py \
+	tests/gossip/test_greeting.py tests/gossip/test_identity.py tests/gateway/test_patience.py \
+	tests/gateway/test_turns.py tests/gateway/test_agents.py tests/gateway/test_data.py \
+	tests/gossip/test_segment_keys.py tests/server/test_secret.py tests/server/test_door.py \
+	tests/server/test_expiring.py tests/commands/test_acl_check.py tests/commands/test_letting_go.py \
+	tests/commands/test_refusals.py tests/commands/test_scripts.py tests/scripting tests/config/test_settings.py \
+	tests/gossip/test_expulsions.py tests/server/test_snapshots.py tests/test_invariants.py
 
-fuzz-clients: dev build ## a million random commands from 50 connections, with limits on memory and the others' time (ARGS="--commands 100000 --seed 7")
+fuzz-clients: dev build ## a million random commands from 50 connections (ARGS="--commands 100000 --seed 7")
 	$(PY) -m tests.abuse.client_fuzz $(ARGS)
 
-attacks: dev build ## what one client, one peer or one disk might do: the tests that SECURITY.md names (all of them are in `make test`, too)
+attacks: dev build ## the tests that SECURITY.md names (`make test` runs them too)
 	$(PY) -m pytest -q $(ATTACKS) $(ARGS)
 
-attacks-long: dev build ## 10^6 hostile messages against two live peers, then 10^6 random commands against a node (ARGS="--messages 100000 --seed 7")
+attacks-long: dev build ## 10^6 hostile messages to two peers, then fuzz-clients (ARGS="--messages 100000 --seed 7")
 	$(PY) -m tests.abuse.fuzz_peers --messages 1000000 --seconds 600 $(ARGS)
 	@$(MAKE) --no-print-directory fuzz-clients ARGS=
 
@@ -119,12 +129,15 @@ dev: $(VENV)/.dev ## the tools of the tests
 lock: ## write the lock files anew (needs uv on the PATH)
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 		--extra dev --upgrade pyproject.toml -o requirements-dev.lock
-	printf 'setuptools\nCython\n' | uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
-		--no-annotate --extra scripts -c requirements-dev.lock pyproject.toml - -o requirements.lock
-	printf 'setuptools\nCython\n' | uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
-		--no-annotate --extra scripts --extra gateway --extra metrics -c requirements-dev.lock pyproject.toml - -o requirements-image.lock
-	for extra in docs release quality; do uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
-		--no-annotate --extra $$extra -c requirements-dev.lock --upgrade pyproject.toml -o requirements-$$extra.lock || exit 1; done
+	printf 'setuptools\nCython\n' | uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+		--no-header --no-annotate --extra scripts -c requirements-dev.lock pyproject.toml - -o requirements.lock
+	printf 'setuptools\nCython\n' | uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+		--no-header --no-annotate --extra scripts --extra gateway --extra metrics -c requirements-dev.lock pyproject.toml - \
+		-o requirements-image.lock
+	for extra in docs release quality; do uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+		--no-header --no-annotate --extra $$extra -c requirements-dev.lock --upgrade pyproject.toml \
+		-o requirements-$$extra.lock || exit 1; \
+	done
 
 clean: ## what was built and cached
 	rm -rf build dist ./*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis $(VENV)/.built $(VENV)/.rewritten
@@ -139,10 +152,12 @@ $(PY):
 	@set -e; found=; for name in $(PYTHON); do \
 		if "$$name" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then found=$$name; break; fi; done; \
 	if [ -z "$$found" ]; then \
-		echo "respram needs Python 3.11 or newer; here $$(python3 --version 2>&1 || true). Install one, or name it: make PYTHON=/path/to/python3" >&2; \
+		echo "respram needs Python 3.11 or newer; here $$(python3 --version 2>&1 || true)." \
+			"Install one, or name it: make PYTHON=/path/to/python3" >&2; \
 		exit 1; fi; \
 	if ! "$$found" -c 'import ensurepip, venv' 2>/dev/null; then \
-		echo "respram needs Python's venv module, which $$found lacks here. On Debian and Ubuntu: apt install python3-venv" >&2; \
+		echo "respram needs Python's venv module, which $$found lacks here." \
+			"On Debian and Ubuntu: apt install python3-venv" >&2; \
 		exit 1; fi; \
 	"$$found" -m venv $(VENV)
 
@@ -175,7 +190,7 @@ $(VENV)/.%-tools: requirements-%.lock | $(VENV)/.locked
 matrix: dev ## the tests on every Python from 3.11 to 3.14 that is here (ARGS="--only 3.13 tests/engine")
 	$(PY) -m release.matrix $(ARGS)
 
-release: dev build $(VENV)/.release-tools ## archive, wheels, SBOM, provenance and checksums into dist/, each checked and tried
+release: dev build $(VENV)/.release-tools ## archive, wheels, SBOM, provenance and checksums into dist/, each tried
 	$(PY) -m release.build $(ARGS)
 
 cross: dev ## wheels for musl and for aarch64, compiled by Zig into dist/cross (pip install ziglang)
@@ -191,7 +206,8 @@ docs: $(VENV)/.docs-tools ## the documentation site into build/site/public, with
 CLANG ?= clang
 FUZZ_SECONDS ?= 60
 CORE := $(filter-out %/_native.c,$(wildcard respram/engine/native/*.c))
-SANITIZE := -g -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined -DRESPRAM_PLAIN_BLOCKS -DRESPRAM_CHECKED
+SANITIZE := -g -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined \
+	-DRESPRAM_PLAIN_BLOCKS -DRESPRAM_CHECKED
 
 .PHONY: fuzz asan
 
@@ -205,7 +221,8 @@ fuzz: build/fuzz/scanner build/fuzz/store ## the fuzzers of the C core, a minute
 
 build/fuzz/%: fuzz/fuzz_%.c $(CORE) $(wildcard respram/engine/native/*.h)
 	@mkdir -p build/fuzz
-	$(CLANG) -std=c11 -D_GNU_SOURCE -pthread -Wall -Wextra $(SANITIZE) -fsanitize=fuzzer -Irespram/engine/native $< $(CORE) -o $@
+	$(CLANG) -std=c11 -D_GNU_SOURCE -pthread -Wall -Wextra $(SANITIZE) -fsanitize=fuzzer -Irespram/engine/native \
+		$< $(CORE) -o $@
 
 # The core and its own tests for arm64, run by an emulator: gcc-aarch64-linux-gnu, libc6-dev-arm64-cross and qemu-user
 # (Debian). What the binding does is tried where the wheels are made, on such machines.
@@ -218,8 +235,9 @@ arm64: ## the C core built for arm64, its fuzzers' corpus and the check of its t
 		tests/engine/table_check.c -o build/arm64/table
 	@for seed in 1 2 3; do $(ARM64_RUN) build/arm64/table $$seed || exit 1; done
 	@for target in scanner store; do \
-		$(ARM64_CC) -static -std=c11 -O3 -g -D_GNU_SOURCE -pthread -fno-strict-aliasing -DRESPRAM_PLAIN_BLOCKS -DRESPRAM_CHECKED \
-			-Irespram/engine/native fuzz/replay.c fuzz/fuzz_$$target.c $(CORE) -o build/arm64/$$target -lm || exit 1; \
+		$(ARM64_CC) -static -std=c11 -O3 -g -D_GNU_SOURCE -pthread -fno-strict-aliasing \
+			-DRESPRAM_PLAIN_BLOCKS -DRESPRAM_CHECKED -Irespram/engine/native fuzz/replay.c fuzz/fuzz_$$target.c \
+			$(CORE) -o build/arm64/$$target -lm || exit 1; \
 		echo "arm64: $$target"; $(ARM64_RUN) build/arm64/$$target fuzz/corpus/$$target/* || exit 1; \
 	done
 
@@ -232,16 +250,18 @@ asan: dev ## the engine's, the commands' and the wire's tests with the C core un
 	find build/asan -name '*.so' -delete
 	cd build/asan && RESPRAM_REQUIRE_NATIVE=1 RESPRAM_CFLAGS="$(SANITIZE) -U_FORTIFY_SOURCE" \
 		RESPRAM_LDFLAGS="-fsanitize=address,undefined" ../../$(PY) setup.py --quiet build_ext --inplace
-	cd build/asan && LD_PRELOAD="$$($${CC:-gcc} -print-file-name=libasan.so) $$($${CC:-gcc} -print-file-name=libubsan.so)" \
+	cd build/asan && \
+		LD_PRELOAD="$$($${CC:-gcc} -print-file-name=libasan.so) $$($${CC:-gcc} -print-file-name=libubsan.so)" \
 		ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 UBSAN_OPTIONS=print_stacktrace=1 \
-		PYTHONMALLOC=malloc ../../$(PY) -m pytest -v --capture=sys -p no:cacheprovider -k "not without_memory and not wiped and not pages" \
+		PYTHONMALLOC=malloc ../../$(PY) -m pytest -v --capture=sys -p no:cacheprovider \
+		-k "not without_memory and not wiped and not pages" \
 		$(if $(ARGS),$(ARGS),tests/engine tests/wire tests/commands)
 
 # -- what the tests notice ----------------------------------------------------------------------------
 .PHONY: mutants mutants-native coverage
 
 # In a copy of the tree, since mutmut writes beside what it changes. Its run takes about half an hour on two cores.
-mutants: dev build $(VENV)/.quality-tools ## faults planted one by one in Python: records, gossip, key commands (ARGS="respram.record*")
+mutants: dev build $(VENV)/.quality-tools ## faults planted one by one in Python (ARGS="respram.record*")
 	rm -rf build/mutants/python && mkdir -p build/mutants/python
 	cp -r respram tests compat benchmarks setup.py pyproject.toml README.md LICENSE build/mutants/python/
 	cd build/mutants/python && ../../../$(PY) -m mutmut run $(ARGS) && ../../../$(PY) -m mutmut results
@@ -251,16 +271,18 @@ mutants-native: dev build ## the same in the C core (ARGS="--files wheel.c --mos
 
 coverage: dev build $(VENV)/.quality-tools ## lines of Python and of C that the tests reach, into build/coverage
 	rm -rf build/coverage && mkdir -p build/coverage
-	cp -r respram tests compat benchmarks release deploy docs fuzz setup.py pyproject.toml Makefile *.md LICENSE Dockerfile requirements*.lock build/coverage/
+	cp -r respram tests compat benchmarks release deploy docs fuzz setup.py pyproject.toml Makefile *.md LICENSE \
+		Dockerfile requirements*.lock build/coverage/
 	find build/coverage -name '*.so' -delete
 	cd build/coverage && RESPRAM_REQUIRE_NATIVE=1 RESPRAM_CFLAGS="-O0 --coverage" RESPRAM_LDFLAGS="--coverage" \
 		../../$(PY) setup.py --quiet build_ext --inplace
 	cd build/coverage && PYTHONPATH=. ../../$(PY) -m tests.mutants.coverage $(ARGS)
 
 # -- benchmarks: no result while anything else runs on the machine --------------------------------------
-.PHONY: bench bench-forwards bench-gateway bench-memory bench-stalls bench-expiry bench-scaling bench-sealing bench-replication bench-snapshots bench-tls bench-commands bench-scripts
+.PHONY: bench bench-forwards bench-gateway bench-memory bench-stalls bench-expiry bench-scaling bench-sealing \
+	bench-replication bench-snapshots bench-tls bench-commands bench-scripts
 
-bench: build $(VENV)/.bench ## the canonical comparison with Redis and other peers, and the README's table (ARGS="--help")
+bench: build $(VENV)/.bench ## the comparison with Redis and others, and the README's table (ARGS="--help")
 	$(PY) -m benchmarks.canonical $(ARGS)
 
 bench-memory: build ## memory per key
@@ -312,7 +334,7 @@ compat: dev build ## real clients and frameworks against a node; writes compat/R
 	$(PY) -m compat.matrix $(ARGS)
 
 .PHONY: applications
-applications: dev build ## real applications and libraries on redis-server and on nodes; writes compat/APPLICATIONS.md (ARGS="celery")
+applications: dev build ## real applications on Redis and on respram; writes compat/APPLICATIONS.md (ARGS="celery")
 	$(PY) -m compat.applications $(ARGS)
 
 compat-core: dev build # those that need little to install

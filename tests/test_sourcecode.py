@@ -18,11 +18,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 LINES_WARNED, LINES_MAX = 400, 600  # of a file
 BODY_WARNED, BODY_MAX = 70, 120  # lines of a function
-COLUMNS_MAX = 120
 MADE = ("_native.c", "_pump.c", "_fields.c")  # by Cython, in no commit
-PRAGMA = re.compile(r"  # (type: ignore|noqa).*$")  # not counted: it says nothing to a reader
-# Lines that are of one piece: what COMMAND DOCS says of a change is a line of the notation (catalog/entry.py).
-ONE_PIECE = re.compile(r"\s*since \d")
 
 
 class Wall(NamedTuple):
@@ -476,33 +472,6 @@ def test_the_engines_are_twins_by_file() -> None:
     native = {path.stem for path in (engine / "native").glob("*.c")} - {"_native", *NATIVE_ALONE}
     pure = {path.stem for path in (engine / "pure").glob("*.py")} - set(PURE_ALONE)
     assert native == pure
-
-
-def test_a_line_has_at_most_120_columns() -> None:
-    """Of Python, C and Cython, tables too; mypy's and ruff's words at its end aside."""
-    listed = (
-        path
-        for room in ("respram", "tests", "compat", "benchmarks", "release", "examples", "fuzz")
-        for path in (ROOT / room).rglob("*.*")
-        if path.suffix in {".py", ".c", ".h", ".pyx", ".pxd", ".pxi", ".pyi"}
-    )
-    files = sorted(path for path in listed if path.name not in MADE and "build" not in path.relative_to(ROOT).parts)
-    assert len(files) > 500
-    assert _wide([*files, ROOT / "setup.py"]) == []
-
-
-def test_a_line_that_is_too_wide_is_found(tmp_path: Path) -> None:
-    (tmp_path / "a.py").write_text(f"{'x' * COLUMNS_MAX}\n{'x' * COLUMNS_MAX}y\n{'x' * COLUMNS_MAX}  # noqa: S101\n")
-    assert _wide([tmp_path / "a.py"]) == ["a.py:2"]
-
-
-def _wide(files: list[Path]) -> list[str]:
-    return [
-        f"{path.name}:{number}"
-        for path in files
-        for number, line in enumerate(path.read_text().splitlines(), 1)
-        if len(PRAGMA.sub("", line)) > COLUMNS_MAX and not ONE_PIECE.match(line)
-    ]
 
 
 @pytest.mark.filterwarnings("default")

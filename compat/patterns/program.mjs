@@ -1,4 +1,5 @@
-// The formats of docs/patterns/formats.md in Node, on nothing but its own modules: written for the Python library to read, and the reverse.
+// The formats of docs/patterns/formats.md in Node, on nothing but its own modules: written for the Python library to
+// read, and the reverse.
 //   node program.mjs vectors formats.json          every key and sealed text of the vectors
 //   node program.mjs write PORT NAME SECRET        one of each core pattern under NAME
 //   node program.mjs read PORT NAME SECRET         what the library wrote under NAME
@@ -83,7 +84,8 @@ class Client {
     if (kind === ':') return [Number(text), end + 2];
     const count = Number(text);
     if (count < 0) return [null, end + 2];
-    if (kind === '$') return this.data.length < end + 4 + count ? null : [this.data.subarray(end + 2, end + 2 + count), end + 4 + count];
+    if (kind === '$') return this.data.length < end + 4 + count
+      ? null : [this.data.subarray(end + 2, end + 2 + count), end + 4 + count];
     const parts = [];
     let next = end + 2;
     for (let i = 0; i < count; i += 1) {
@@ -97,7 +99,8 @@ class Client {
 
   do(...words) {
     const parts = words.map((word) => (Buffer.isBuffer(word) ? word : Buffer.from(String(word))));
-    this.socket.write(Buffer.concat([Buffer.from(`*${parts.length}\r\n`), ...parts.flatMap((part) => [Buffer.from(`$${part.length}\r\n`), part, Buffer.from('\r\n')])]));
+    this.socket.write(Buffer.concat([Buffer.from(`*${parts.length}\r\n`),
+      ...parts.flatMap((part) => [Buffer.from(`$${part.length}\r\n`), part, Buffer.from('\r\n')])]));
     return new Promise((resolve) => this.waiting.push(resolve));
   }
 }
@@ -176,7 +179,8 @@ async function read(port, name, secret) {
   const chunks = await client.do('MGET', `${stream}:0`, `${stream}:1`);
   same('stream', chunks.map(String), ['Mfirst ', 'Lsecond']);
   const said = [];
-  for (const lane of await client.do('HKEYS', 'roster:lane')) said.push(String(await client.do('GET', `stream:lane/${lane}/:0`)));
+  for (const lane of await client.do('HKEYS', 'roster:lane'))
+    said.push(String(await client.do('GET', `stream:lane/${lane}/:0`)));
   same('broadcast', said.includes('Lfor all'), true);
   const hash = await text(`label:${group}:app%3Aconfig`);
   const content = await client.do('GET', `content:${group}:${hash}`);
@@ -190,9 +194,11 @@ function vectors(path) {
   for (const { prefix, parts, key } of all.derived) same('derived', derived(prefix, ...parts), key);
   for (const { secret, slot, key } of all.relay_keys) same('relay key', relayKey(secret, slot), key);
   for (const { secret, context, sealed, plain, algorithm } of all.sealed) {
-    if (algorithm === 'aes-256-gcm') same('sealed', open(secret, Buffer.from(sealed, 'hex'), Buffer.from(context, 'hex')), Buffer.from(plain, 'hex'));
+    if (algorithm === 'aes-256-gcm')
+      same('sealed', open(secret, Buffer.from(sealed, 'hex'), Buffer.from(context, 'hex')), Buffer.from(plain, 'hex'));
   }
-  for (const { next, life, closed, bytes } of all.stream_heads) same('head', hex(head(next, BigInt(life), closed ? 1 : 0)), bytes);
+  for (const { next, life, closed, bytes } of all.stream_heads)
+    same('head', hex(head(next, BigInt(life), closed ? 1 : 0)), bytes);
 }
 
 const [task, ...rest] = process.argv.slice(2);

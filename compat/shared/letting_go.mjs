@@ -11,7 +11,8 @@ export function lettingGo(client) {
   };
   client.multi = () => {
     const batch = multi();
-    batch.del = batch.unlink = (key) => batch.addCommand(['SET', key, '', 'PX', '1', 'XX', 'GET'], (value) => Number(Boolean(value)));
+    batch.del = batch.unlink = (key) =>
+      batch.addCommand(['SET', key, '', 'PX', '1', 'XX', 'GET'], (value) => Number(Boolean(value)));
     batch.exists = (key) => batch.addCommand(['STRLEN', key], (bytes) => Number(bytes > 0));
     return batch;
   };

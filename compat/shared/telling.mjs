@@ -19,13 +19,15 @@ const oneLine = (text) => String(text).replace(/\s+/g, ' ').slice(0, 400);
 export const say = (...words) => process.stdout.write(words.map(oneLine).join(' ').trimEnd() + '\n');
 export const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 export const shown = (value) => {
-  const text = Buffer.isBuffer(value) ? `Buffer(${value.length})` : value instanceof Error ? value.message : JSON.stringify(value, plain);
+  const text = Buffer.isBuffer(value) ? `Buffer(${value.length})` : value instanceof Error
+    ? value.message : JSON.stringify(value, plain);
   return String(text).slice(0, 120);
 };
 const plain = (_, value) => (typeof value === 'bigint' ? `${value}n` : value instanceof Error ? value.message : value);
 
 export function same(got, expected) {
-  const equal = Buffer.isBuffer(got) && Buffer.isBuffer(expected) ? got.equals(expected) : shownWhole(got) === shownWhole(expected);
+  const equal = Buffer.isBuffer(got) && Buffer.isBuffer(expected)
+    ? got.equals(expected) : shownWhole(got) === shownWhole(expected);
   if (!equal) throw new Difference(`expected=${shown(expected)} got=${shown(got)}`);
 }
 const shownWhole = (value) => JSON.stringify(value, plain);

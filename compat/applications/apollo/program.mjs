@@ -12,7 +12,8 @@ const Store = Keyv.Keyv ?? Keyv;
 const Backend = KeyvRedis.default ?? KeyvRedis;
 const keyv = new Store({ store: new Backend(`redis://${host}:${port}`) });
 const cache = new KeyvAdapter(keyv);
-const server = new ApolloServer({ typeDefs: 'type Query { hello: String }', resolvers: { Query: { hello: () => 'world' } }, cache });
+const server = new ApolloServer({ typeDefs: 'type Query { hello: String }',
+  resolvers: { Query: { hello: () => 'world' } }, cache });
 await server.start();
 const query = '{ hello }';
 const sha256Hash = createHash('sha256').update(query).digest('hex');
@@ -29,7 +30,8 @@ const ask = async (text) => {
 await check('unknown-query', async () => same((await ask()).errors[0].extensions.code, 'PERSISTED_QUERY_NOT_FOUND'));
 await check('stored-query', async () => same((await ask(query)).data, { hello: 'world' }));
 await check('found-query', async () => {
-  for (let wait = 0; wait < 20 && (await ask()).errors; wait += 1) await new Promise((resolve) => setTimeout(resolve, 100));
+  for (let wait = 0; wait < 20 && (await ask()).errors; wait += 1)
+    await new Promise((resolve) => setTimeout(resolve, 100));
   same((await ask()).data, { hello: 'world' });
 });
 await check('set-and-get', async () => { await cache.set('k', 'v', { ttl: 60 }); same(await cache.get('k'), 'v'); });

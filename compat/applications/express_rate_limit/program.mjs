@@ -12,7 +12,8 @@ say('version', JSON.parse(readFileSync('node_modules/express-rate-limit/package.
 process.on('unhandledRejection', () => {});
 const store = new RedisStore({ sendCommand: (...args) => client.sendCommand(args) });
 const app = express();
-const limiter = rateLimit({ windowMs: 60_000, limit: 3, standardHeaders: 'draft-7', legacyHeaders: false, store, keyGenerator: () => 'ada' });
+const limiter = rateLimit({ windowMs: 60_000, limit: 3, standardHeaders: 'draft-7', legacyHeaders: false, store,
+  keyGenerator: () => 'ada' });
 app.use(limiter);
 app.get('/', (_, response) => response.send('page'));
 app.use((error, request, response, next) => response.status(500).send('error'));

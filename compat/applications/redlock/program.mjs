@@ -12,9 +12,15 @@ locks.on('error', () => {});
 let lock;
 const taken = async () => (await locks.acquire(['a', 'b'], 1000).then((got) => got, (error) => error)) instanceof Error;
 
-await check('acquire', async () => { lock = await locks.acquire(['a', 'b'], 30_000); holds(lock.expiration > Date.now(), 'an expiration'); });
+await check('acquire', async () => {
+  lock = await locks.acquire(['a', 'b'], 30_000);
+  holds(lock.expiration > Date.now(), 'an expiration');
+});
 await check('contested', async () => same(await taken(), true));
-await check('extend', async () => { lock = await lock.extend(60_000); holds((await client.pttl('a')) > 30_000, 'a longer life'); });
+await check('extend', async () => {
+  lock = await lock.extend(60_000);
+  holds((await client.pttl('a')) > 30_000, 'a longer life');
+});
 await check('release', async () => { await lock.release(); });
 await check('free-at-once', async () => same(await client.exists('a', 'b'), 0));
 await check('using', async () => {

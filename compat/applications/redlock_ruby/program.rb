@@ -27,7 +27,9 @@ def check(name)
   yield
   puts "ok #{name}"
 rescue StandardError => error
-  puts "fail #{name} #{error.message.start_with?('expected=') ? error.message : "expected=no error got=#{error.class}: #{error.message}"}".tr("\n", ' ')
+  said = error.message
+  said = "expected=no error got=#{error.class}: #{said}" unless said.start_with?('expected=')
+  puts "fail #{name} #{said}".tr("\n", ' ')
 end
 
 def same(got, expected)
@@ -61,7 +63,8 @@ check('lock') do
   same([holder.nil?, $unknown], [false, true])
 end
 check('excludes') { same(lock('lot', 60_000), nil) }
-check('remaining-time') { same([remaining('lot', holder).between?(50_000, 60_000), remaining('lot', 'another')], [true, nil]) }
+check('remaining-time') { same([remaining('lot', holder).between?(50_000, 60_000), remaining('lot', 'another')],
+  [true, nil]) }
 check('extend') do
   same(lock('lot', 90_000, holder: holder), holder)
   same(remaining('lot', holder) > 60_000, true)

@@ -18,14 +18,28 @@ const make = async () => {
 };
 const [left, right] = [await make(), await make()];
 const client = io(`http://127.0.0.1:${right.http.address().port}`);
-const joined = new Promise((resolve) => { right.server.on('connection', (socket) => { socket.join('room'); resolve(socket); }); });
+const joined = new Promise((resolve) => {
+  right.server.on('connection', (socket) => { socket.join('room');
+  resolve(socket);
+  });
+});
 const socket = await joined;
-const heard = (name) => new Promise((resolve, reject) => { client.once(name, resolve); setTimeout(() => reject(new Error('nothing heard')), 5000); });
+const heard = (name) => new Promise((resolve, reject) => {
+  client.once(name, resolve);
+  setTimeout(() => reject(new Error('nothing heard')), 5000);
+});
 await new Promise((resolve) => { setTimeout(resolve, 500); });
 
-await check('emit-crosses', async () => { const got = heard('news'); left.server.to('room').emit('news', 'x'); same(await got, 'x'); });
+await check('emit-crosses', async () => {
+  const got = heard('news');
+  left.server.to('room').emit('news', 'x');
+  same(await got, 'x');
+});
 await check('fetch-sockets', async () => same((await left.server.in('room').fetchSockets()).length, 1));
-await check('leave', async () => { await socket.leave('room'); same((await left.server.in('room').fetchSockets()).length, 0); });
+await check('leave', async () => {
+  await socket.leave('room');
+  same((await left.server.in('room').fetchSockets()).length, 0);
+});
 client.close();
 finish();
 process.exit(0);

@@ -19,7 +19,8 @@ import (
 )
 
 var ctx = context.Background()
-var host, port, authPort, password = os.Getenv("RESPRAM_HOST"), os.Getenv("RESPRAM_PORT"), os.Getenv("RESPRAM_AUTH_PORT"), os.Getenv("RESPRAM_PASSWORD")
+var host, port, authPort, password = os.Getenv("RESPRAM_HOST"), os.Getenv("RESPRAM_PORT"),
+	os.Getenv("RESPRAM_AUTH_PORT"), os.Getenv("RESPRAM_PASSWORD")
 var node *redis.Client
 
 var errSkipped = errors.New("skipped")
@@ -81,12 +82,14 @@ func withResp(protocol int) error {
 	defer client.Close()
 	got, err := client.MGet(ctx, "resp", "missing").Result()
 	info, failed := client.ClientInfo(ctx).Result()
-	return first(client.Set(ctx, "resp", "v", time.Minute).Err(), err, same(len(got), 2), failed, same(info.Resp, protocol))
+	return first(client.Set(ctx, "resp", "v", time.Minute).Err(), err, same(len(got), 2), failed,
+		same(info.Resp, protocol))
 }
 
 func form(name string, arguments redis.SetArgs) {
 	check(name, func() error {
-		return first(node.SetArgs(ctx, name, "v", arguments).Err(), between(node.PTTL(ctx, name).Val(), 50*time.Second, 61*time.Second))
+		return first(node.SetArgs(ctx, name, "v", arguments).Err(),
+			between(node.PTTL(ctx, name).Val(), 50*time.Second, 61*time.Second))
 	})
 }
 
@@ -96,7 +99,8 @@ func stringsOfOne() {
 	form("set-exat", redis.SetArgs{ExpireAt: time.Now().Add(60 * time.Second)})
 	check("set-pxat", func() error {
 		at := time.Now().Add(time.Minute).UnixMilli()
-		return first(node.Do(ctx, "SET", "set-pxat", "v", "PXAT", at).Err(), same(node.PExpireTime(ctx, "set-pxat").Val(), time.Duration(at)*time.Millisecond))
+		return first(node.Do(ctx, "SET", "set-pxat", "v", "PXAT", at).Err(),
+			same(node.PExpireTime(ctx, "set-pxat").Val(), time.Duration(at)*time.Millisecond))
 	})
 	check("set-keepttl", func() error {
 		return first(node.Set(ctx, "kept", "a", time.Minute).Err(), node.Set(ctx, "kept", "b", redis.KeepTTL).Err(),
@@ -109,15 +113,19 @@ func stringsOfOne() {
 	check("get-missing", func() error { return same(node.Get(ctx, "missing").Err(), redis.Nil) })
 	check("mget", func() error { return same(node.MGet(ctx, "set-ex", "missing", "set-px").Val(), []any{"v", nil, "v"}) })
 	check("set-nx", func() error {
-		return first(same(node.SetNX(ctx, "once", "a", time.Minute).Val(), true), same(node.SetNX(ctx, "once", "b", time.Minute).Val(), false),
+		return first(same(node.SetNX(ctx, "once", "a", time.Minute).Val(), true),
+			same(node.SetNX(ctx, "once", "b", time.Minute).Val(), false),
 			same(node.Get(ctx, "once").Val(), "a"))
 	})
 	check("expire", func() error {
-		return first(node.Set(ctx, "short", "v", time.Hour).Err(), same(node.Expire(ctx, "short", 100*time.Second).Val(), true),
-			between(node.TTL(ctx, "short").Val(), 95*time.Second, 100*time.Second), same(node.PExpire(ctx, "missing", time.Second).Val(), false))
+		return first(node.Set(ctx, "short", "v", time.Hour).Err(),
+			same(node.Expire(ctx, "short", 100*time.Second).Val(), true),
+			between(node.TTL(ctx, "short").Val(), 95*time.Second, 100*time.Second),
+			same(node.PExpire(ctx, "missing", time.Second).Val(), false))
 	})
 	check("ttl", func() error {
-		return first(same(node.TTL(ctx, "missing").Val(), time.Duration(-2)), between(node.TTL(ctx, "set-ex").Val(), 50*time.Second, time.Minute))
+		return first(same(node.TTL(ctx, "missing").Val(), time.Duration(-2)),
+			between(node.TTL(ctx, "set-ex").Val(), 50*time.Second, time.Minute))
 	})
 	check("incr", func() error {
 		return first(same(node.Incr(ctx, "n").Val(), int64(1)), same(node.IncrBy(ctx, "n", 5).Val(), int64(6)),
@@ -160,7 +168,8 @@ func severalAtOnce() {
 	check("watch", func() error {
 		err := node.Watch(ctx, func(tx *redis.Tx) error {
 			node.Set(ctx, "watched", 2, time.Minute)
-			_, err := tx.TxPipelined(ctx, func(pipe redis.Pipeliner) error { return pipe.Set(ctx, "watched", 3, time.Minute).Err() })
+			_, err := tx.TxPipelined(ctx,
+				func(pipe redis.Pipeliner) error { return pipe.Set(ctx, "watched", 3, time.Minute).Err() })
 			return err
 		}, "watched")
 		return first(same(err, redis.TxFailedErr), same(node.Get(ctx, "watched").Val(), "2"))
@@ -177,9 +186,11 @@ func messages() {
 				return failed
 			}
 		}
-		counted := same(node.Publish(ctx, "news", "one").Val()+node.Publish(ctx, "next", "two").Val()+node.Publish(ctx, "nobody", "x").Val(), int64(2))
+		sum := node.Publish(ctx, "news", "one").Val() + node.Publish(ctx, "next", "two").Val()
+		counted := same(sum+node.Publish(ctx, "nobody", "x").Val(), int64(2))
 		one, two := <-listener.Channel(), <-listener.Channel()
-		return first(err, counted, same([]string{one.Channel, one.Payload, two.Pattern, two.Payload}, []string{"news", "one", "ne?t", "two"}))
+		return first(err, counted,
+			same([]string{one.Channel, one.Payload, two.Pattern, two.Payload}, []string{"news", "one", "ne?t", "two"}))
 	})
 	check("expired-event", func() error {
 		listener := node.Subscribe(ctx, "__keyevent@0__:expired")
@@ -240,7 +251,8 @@ func others() {
 			same(node.Get(ctx, "there").Err(), redis.Nil), refused(far.Ping(ctx).Err(), "DB index is out of range"))
 	})
 	check("del-refused", func() error {
-		return first(node.Set(ctx, "stays", "v", time.Minute).Err(), refused(node.Del(ctx, "stays").Err(), "refused by design"),
+		return first(node.Set(ctx, "stays", "v", time.Minute).Err(),
+			refused(node.Del(ctx, "stays").Err(), "refused by design"),
 			refused(node.FlushDB(ctx).Err(), "refused by design"), same(node.Get(ctx, "stays").Val(), "v"))
 	})
 	check("del-in-multi", func() error {
@@ -249,12 +261,14 @@ func others() {
 			pipe.Del(ctx, "sibling")
 			return nil
 		})
-		return first(refused(err, "refused by design"), same(answers[0].Err(), nil), same(node.Get(ctx, "sibling").Val(), "v"))
+		return first(refused(err, "refused by design"), same(answers[0].Err(), nil),
+			same(node.Get(ctx, "sibling").Val(), "v"))
 	})
 	check("restart", func() error {
 		fmt.Println("restart")
 		line, err := bufio.NewReader(os.Stdin).ReadString('\n')
-		return first(err, same(line, "restarted\n"), node.Set(ctx, "after", "v", time.Minute).Err(), same(node.Get(ctx, "after").Val(), "v"))
+		return first(err, same(line, "restarted\n"), node.Set(ctx, "after", "v", time.Minute).Err(),
+			same(node.Get(ctx, "after").Val(), "v"))
 	})
 	check("tls", func() error {
 		if os.Getenv("RESPRAM_TLS_PORT") == "" {

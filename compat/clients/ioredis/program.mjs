@@ -98,7 +98,8 @@ await check('publish-subscribe', async () => {
   listener.on('message', (channel, message) => got.push([channel, message]));
   listener.on('pmessage', (pattern, channel, message) => got.push([channel, message]));
   same([await listener.subscribe('news'), await listener.psubscribe('ne?t')], [1, 2]);
-  same([await client.publish('news', 'one'), await client.publish('next', 'two'), await client.publish('nobody', 'x')], [1, 1, 0]);
+  same([await client.publish('news', 'one'), await client.publish('next', 'two'), await client.publish('nobody', 'x')],
+    [1, 1, 0]);
   await until(() => got.length === 2);
   same(got, [['news', 'one'], ['next', 'two']]);
   same([await listener.unsubscribe('news'), await listener.punsubscribe('ne?t')], [1, 0]);
@@ -115,7 +116,8 @@ await check('expired-event', async () => {
 });
 await check('binary', async () => {
   const key = Buffer.from([0, 255, 13, 10]);
-  const value = Buffer.concat([Buffer.from(Array.from({ length: 256 }, (_, i) => 255 - i)), Buffer.from('\r\n$-1\r\n')]);
+  const value = Buffer.concat([Buffer.from(Array.from({ length: 256 }, (_, i) => 255 - i)),
+    Buffer.from('\r\n$-1\r\n')]);
   await client.set(key, value, 'EX', 60);
   same(await client.getBuffer(key), value);
 });

@@ -1,7 +1,8 @@
 -- The checks, run inside nginx: `require("checks")(name)` answers "ok" or what was expected and what came.
 local redis = require 'nginx.redis'
 
-local host, port, auth_port = os.getenv('RESPRAM_HOST'), tonumber(os.getenv('RESPRAM_PORT')), tonumber(os.getenv('RESPRAM_AUTH_PORT'))
+local host, port, auth_port = os.getenv('RESPRAM_HOST'), tonumber(os.getenv('RESPRAM_PORT')),
+  tonumber(os.getenv('RESPRAM_AUTH_PORT'))
 local TIMEOUT_MS = 10000
 local checks = {}
 
@@ -10,11 +11,15 @@ local function same(got, expected)
   if got ~= expected then error({ 'expected=' .. shown(expected) .. ' got=' .. shown(got) }) end
 end
 local function between(got, low, high)
-  if not (type(got) == 'number' and got > low and got <= high) then error({ ('expected=%s..%s got=%s'):format(low, high, shown(got)) }) end
+  if not (type(got) == 'number' and got > low and got <= high) then
+    error({ ('expected=%s..%s got=%s'):format(low, high, shown(got)) })
+  end
 end
 -- An error of the server arrives as false and its text.
 local function refused(words, got, why)
-  if got ~= false or not tostring(why):find(words, 1, true) then error({ 'expected=' .. words .. ' got=' .. shown(why or got) }) end
+  if got ~= false or not tostring(why):find(words, 1, true) then
+    error({ 'expected=' .. words .. ' got=' .. shown(why or got) })
+  end
 end
 local function connect(at)
   local node = redis:new()
@@ -54,9 +59,16 @@ checks['set-nx'] = function(node)
   same(node:set('once', 'b', 'EX', 60, 'NX'), ngx.null)
   same(node:get('once'), 'a')
 end
-checks['expire'] = function(node) node:setex('short', 600, 'v') same(node:expire('short', 100), 1) between(node:ttl('short'), 95, 100) end
+checks['expire'] = function(node)
+  node:setex('short', 600, 'v')
+  same(node:expire('short', 100), 1)
+  between(node:ttl('short'), 95, 100)
+end
 checks['ttl'] = function(node) same(node:ttl('missing'), -2) between(node:ttl('set-ex'), 50, 60) end
-checks['incr'] = function(node) same(node:incr('n') + node:incrby('n', 5), 7) same(node:incrbyfloat('f', 1.5), '1.5') end
+checks['incr'] = function(node)
+  same(node:incr('n') + node:incrby('n', 5), 7)
+  same(node:incrbyfloat('f', 1.5), '1.5')
+end
 checks['scan'] = function(node)
   for number = 1, 300 do node:setex('scan:' .. number, 60, 'v') end
   local cursor, seen, count = '0', {}, 0
@@ -99,7 +111,9 @@ local function heard(pattern, act)
   if not got then error({ 'expected=a message got=' .. shown(why) }) end
   return got[4]
 end
-checks['publish-subscribe'] = function(node) same(heard('ne*', function() same(node:publish('news', 'one'), 1) end), 'one') end
+checks['publish-subscribe'] = function(node)
+  same(heard('ne*', function() same(node:publish('news', 'one'), 1) end), 'one')
+end
 checks['expired-event'] = function(node)
   same(heard('__keyevent@0__:expired', function() node:psetex('brief', 80, 'v') end), 'brief')
   same(node:get('brief'), ngx.null)
@@ -117,7 +131,11 @@ checks['mebibyte'] = function(node)
   same(node:strlen('large'), 1048576)
   same(node:get('large') == bytes, true)
 end
-checks['auth'] = function() local other = connect(auth_port) same(other:auth(os.getenv('RESPRAM_PASSWORD')), 'OK') same(other:ping(), 'PONG') end
+checks['auth'] = function()
+  local other = connect(auth_port)
+  same(other:auth(os.getenv('RESPRAM_PASSWORD')), 'OK')
+  same(other:ping(), 'PONG')
+end
 checks['auth-refused'] = function() refused('invalid username-password pair', connect(auth_port):auth('wrong')) end
 checks['select'] = function(node)
   local other = connect()

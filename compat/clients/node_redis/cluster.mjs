@@ -35,7 +35,8 @@ await check('tags', async () => {
   await client.mSet([['{tag}1', 'a'], ['{tag}2', 'b']]);
   same(await client.mGet(['{tag}1', '{tag}2', '{tag}3']), ['a', 'b', null]);
 });
-await check('transaction', async () => same(await client.multi().set('{deal}1', 'a', { EX: 60 }).get('{deal}1').exec(), ['OK', 'a']));
+await check('transaction', async () =>
+  same(await client.multi().set('{deal}1', 'a', { EX: 60 }).get('{deal}1').exec(), ['OK', 'a']));
 await check('shard-messages', async () => {
   const heard = [];
   await client.sSubscribe('shard', (message) => heard.push(message));

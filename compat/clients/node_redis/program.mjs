@@ -85,10 +85,12 @@ await check('scan', async () => {
   same(seen.size, 300);
 });
 await check('pipeline', async () => {
-  const asked = Array.from({ length: 200 }, (_, i) => [client.set(`pipe:${i}`, `${i}`, { EX: 60 }), client.get(`pipe:${i}`)]);
+  const asked = Array.from({ length: 200 }, (_, i) =>
+    [client.set(`pipe:${i}`, `${i}`, { EX: 60 }), client.get(`pipe:${i}`)]);
   same(await Promise.all(asked.flat()), Array.from({ length: 200 }, (_, i) => ['OK', `${i}`]).flat());
 });
-await check('multi', async () => same(await client.multi().set('m', '1', { EX: 60 }).incr('m').get('m').exec(), ['OK', 2, '2']));
+await check('multi', async () =>
+  same(await client.multi().set('m', '1', { EX: 60 }).incr('m').get('m').exec(), ['OK', 2, '2']));
 await check('watch', async () => {
   const other = await connect();
   await client.set('watched', '1', { EX: 60 });
@@ -107,7 +109,8 @@ await check('publish-subscribe', async () => {
   const got = [];
   await listener.subscribe('news', (message, channel) => got.push([channel, message]));
   await listener.pSubscribe('ne?t', (message, channel) => got.push([channel, message]));
-  same([await client.publish('news', 'one'), await client.publish('next', 'two'), await client.publish('nobody', 'x')], [1, 1, 0]);
+  same([await client.publish('news', 'one'), await client.publish('next', 'two'), await client.publish('nobody', 'x')],
+    [1, 1, 0]);
   await until(() => got.length === 2);
   same(got, [['news', 'one'], ['next', 'two']]);
   await listener.unsubscribe('news');
@@ -123,7 +126,8 @@ await check('expired-event', async () => {
 });
 const bytes = client.withTypeMapping({ [RESP_TYPES.BLOB_STRING]: Buffer });
 await check('binary', async () => {
-  const value = Buffer.concat([Buffer.from(Array.from({ length: 256 }, (_, i) => 255 - i)), Buffer.from('\r\n$-1\r\n')]);
+  const value = Buffer.concat([Buffer.from(Array.from({ length: 256 }, (_, i) => 255 - i)),
+    Buffer.from('\r\n$-1\r\n')]);
   await client.set(Buffer.from([0, 255, 13, 10]), value, { EX: 60 });
   same(await bytes.get(Buffer.from([0, 255, 13, 10])), value);
 });
@@ -135,7 +139,8 @@ await check('mebibyte', async () => {
 });
 await check('auth', async () => same(await (await connect({ at: authPort, password })).ping(), 'PONG'));
 await check('auth-refused', async () => {
-  const other = createClient({ RESP: protocol, password: 'wrong', socket: { host, port: authPort, reconnectStrategy: false } });
+  const other = createClient({ RESP: protocol, password: 'wrong',
+    socket: { host, port: authPort, reconnectStrategy: false } });
   other.on('error', () => {});
   await rejects(() => other.connect(), 'invalid username-password pair');
 });

@@ -151,7 +151,8 @@ echo 'version ' . ($kind === 'predis' ? Predis\Client::VERSION : phpversion('red
 check('connect', fn () => same(str_contains((string) (is_bool($node->ping()) ? 'PONG' : $node->ping()), 'PONG'), true));
 check('resp2', fn () => same(array_slice(raw($node, 'HELLO', '2'), 4, 2), ['proto', 2]));
 echo "skip resp3 this client speaks RESP2 only\n";
-$forms = ['set-ex' => ['EX' => MINUTE], 'set-px' => ['PX' => 60_000], 'set-exat' => ['EXAT' => time() + 60], 'set-pxat' => ['PXAT' => (time() + 60) * 1000]];
+$forms = ['set-ex' => ['EX' => MINUTE], 'set-px' => ['PX' => 60_000], 'set-exat' => ['EXAT' => time() + 60],
+    'set-pxat' => ['PXAT' => (time() + 60) * 1000]];
 foreach ($forms as $form => $options) {
     check($form, function () use ($node, $form, $options) {
         same(put($node, $form, 'v', $options), true);
@@ -171,7 +172,8 @@ check('get', fn () => same($node->get('set-ex'), 'v'));
 check('get-missing', fn () => same($node->get('missing'), nothing()));
 check('mget', fn () => same($node->mget(['set-ex', 'missing', 'set-px']), ['v', nothing(), 'v']));
 check('set-nx', function () use ($node) {
-    same([put($node, 'once', 'a', ['EX' => MINUTE, 0 => 'NX']), put($node, 'once', 'b', ['EX' => MINUTE, 0 => 'NX'])], [true, false]);
+    same([put($node, 'once', 'a', ['EX' => MINUTE, 0 => 'NX']), put($node, 'once', 'b', ['EX' => MINUTE, 0 => 'NX'])],
+        [true, false]);
     same($node->get('once'), 'a');
 });
 check('expire', function () use ($node) {
@@ -180,7 +182,8 @@ check('expire', function () use ($node) {
     between($node->ttl('short'), 95, 100);
 });
 check('ttl', fn () => same([$node->ttl('missing'), $node->ttl('set-ex') > 50], [-2, true]));
-check('incr', fn () => same([$node->incr('n'), $node->incrby('n', 5), $node->decr('n'), (float) $node->incrbyfloat('f', 1.5)], [1, 6, 5, 1.5]));
+check('incr', fn () => same([$node->incr('n'), $node->incrby('n', 5), $node->decr('n'),
+    (float) $node->incrbyfloat('f', 1.5)], [1, 6, 5, 1.5]));
 check('scan', function () use ($node, $kind) {
     for ($number = 0; $number < 300; $number++) {
         $node->setex("scan:$number", MINUTE, $number);
@@ -227,9 +230,11 @@ check('watch', function () use ($node, $port, $kind) {
     }
     same($node->get('watched'), '2');
 });
-check('publish-subscribe', fn () => same(heard('news', fn ($other = null) => ($other ?? connect($port))->publish('news', 'one')), 'one'));
+check('publish-subscribe',
+    fn () => same(heard('news', fn ($other = null) => ($other ?? connect($port))->publish('news', 'one')), 'one'));
 check('expired-event', function () use ($node, $port) {
-    same(heard('__keyevent@0__:expired', fn ($other = null) => ($other ?? connect($port))->psetex('brief', 80, 'v')), 'brief');
+    same(heard('__keyevent@0__:expired', fn ($other = null) => ($other ?? connect($port))->psetex('brief', 80, 'v')),
+        'brief');
     same($node->get('brief'), nothing());
 });
 check('binary', function () use ($node) {
@@ -288,7 +293,8 @@ check('tls', function () use ($kind, $host) {
         $other = connect($tlsPort, ['scheme' => 'tls', 'ssl' => ['cafile' => $authority, 'verify_peer' => true]]);
     } else {
         $other = new Redis();
-        $other->connect("tls://$host", $tlsPort, 5.0, null, 0, 0, ['stream' => ['cafile' => $authority, 'verify_peer' => true]]);
+        $other->connect("tls://$host", $tlsPort, 5.0, null, 0, 0,
+            ['stream' => ['cafile' => $authority, 'verify_peer' => true]]);
     }
     $other->setex('tls', MINUTE, 'v');
     same($other->get('tls'), 'v');

@@ -78,7 +78,8 @@ func refused(err error, words string) error {
 
 func single() {
 	forms := map[string][]any{
-		"set-ex": {"EX", 60}, "set-px": {"PX", 60000}, "set-exat": {"EXAT", time.Now().Unix() + 60}, "set-pxat": {"PXAT", time.Now().UnixMilli() + 60000},
+		"set-ex": {"EX", 60}, "set-px": {"PX", 60000}, "set-exat": {"EXAT", time.Now().Unix() + 60},
+		"set-pxat": {"PXAT", time.Now().UnixMilli() + 60000},
 	}
 	for _, name := range []string{"set-ex", "set-px", "set-exat", "set-pxat"} {
 		check(name, func() error {
@@ -86,7 +87,8 @@ func single() {
 		})
 	}
 	check("set-keepttl", func() error {
-		return first(text("OK", "SET", "kept", "a", "EX", 60), text("OK", "SET", "kept", "b", "KEEPTTL"), text("b", "GET", "kept"), number(50, 60, "TTL", "kept"))
+		return first(text("OK", "SET", "kept", "a", "EX", 60), text("OK", "SET", "kept", "b", "KEEPTTL"),
+			text("b", "GET", "kept"), number(50, 60, "TTL", "kept"))
 	})
 	check("default-ttl", func() error { return first(text("OK", "SET", "bare", "v"), number(1, 1<<40, "TTL", "bare")) })
 	check("get", func() error { return text("v", "GET", "set-ex") })
@@ -99,10 +101,12 @@ func single() {
 		return first(err, same(got, []string{"v", "", "v"}))
 	})
 	check("set-nx", func() error {
-		return first(text("OK", "SET", "once", "a", "EX", 60, "NX"), missing("SET", "once", "b", "EX", 60, "NX"), text("a", "GET", "once"))
+		return first(text("OK", "SET", "once", "a", "EX", 60, "NX"), missing("SET", "once", "b", "EX", 60, "NX"),
+			text("a", "GET", "once"))
 	})
 	check("expire", func() error {
-		return first(text("OK", "SET", "short", "v", "EX", 600), number(1, 1, "EXPIRE", "short", 100), number(95, 100, "TTL", "short"), number(0, 0, "PEXPIRE", "missing", 5))
+		return first(text("OK", "SET", "short", "v", "EX", 600), number(1, 1, "EXPIRE", "short", 100),
+			number(95, 100, "TTL", "short"), number(0, 0, "PEXPIRE", "missing", 5))
 	})
 	check("ttl", func() error { return first(number(-2, -2, "TTL", "missing"), number(50, 60, "TTL", "set-ex")) })
 	check("incr", func() error {
@@ -197,7 +201,8 @@ func messages() {
 		return heard("ne*", "one", func() error { return number(1, 1, "PUBLISH", "news", "one") })
 	})
 	check("expired-event", func() error {
-		return first(heard("__keyevent@0__:expired", "brief", func() error { return text("OK", "SET", "brief", "v", "PX", 80) }), missing("GET", "brief"))
+		return first(heard("__keyevent@0__:expired", "brief",
+			func() error { return text("OK", "SET", "brief", "v", "PX", 80) }), missing("GET", "brief"))
 	})
 	check("binary", func() error {
 		value := make([]byte, 256)
@@ -267,7 +272,8 @@ func others() {
 		authority, err := os.ReadFile(os.Getenv("RESPRAM_TLS_CA"))
 		pool := x509.NewCertPool()
 		pool.AppendCertsFromPEM(authority)
-		other, failed := connect(os.Getenv("RESPRAM_TLS_PORT"), redis.DialUseTLS(true), redis.DialTLSConfig(&tls.Config{RootCAs: pool}))
+		other, failed := connect(os.Getenv("RESPRAM_TLS_PORT"), redis.DialUseTLS(true),
+			redis.DialTLSConfig(&tls.Config{RootCAs: pool}))
 		if bad := first(err, failed); bad != nil {
 			return bad
 		}

@@ -2,7 +2,8 @@
 local redis = require 'redis'
 
 io.stdout:setvbuf('no')
-local host, port, auth_port = os.getenv('RESPRAM_HOST'), tonumber(os.getenv('RESPRAM_PORT')), tonumber(os.getenv('RESPRAM_AUTH_PORT'))
+local host, port, auth_port = os.getenv('RESPRAM_HOST'), tonumber(os.getenv('RESPRAM_PORT')),
+  tonumber(os.getenv('RESPRAM_AUTH_PORT'))
 
 -- What the library does not have as a method.
 redis.commands.hello = redis.command('HELLO')
@@ -35,7 +36,8 @@ local node = connect()
 check('connect', function() same(node:ping(), true) end)
 check('resp2', function() same(node:hello('2')[6], 2) end)
 print('skip resp3 this client speaks RESP2 only')
-for _, form in ipairs({ { 'set-ex', 'EX', 60 }, { 'set-px', 'PX', 60000 }, { 'set-exat', 'EXAT', os.time() + 60 }, { 'set-pxat', 'PXAT', (os.time() + 60) .. '000' } }) do
+for _, form in ipairs({ { 'set-ex', 'EX', 60 }, { 'set-px', 'PX', 60000 }, { 'set-exat', 'EXAT', os.time() + 60 },
+  { 'set-pxat', 'PXAT', (os.time() + 60) .. '000' } }) do
   check(form[1], function()
     same(node:set(form[1], 'v', form[2], form[3]), true)
     between(node:pttl(form[1]), 50000, 61000)
@@ -59,7 +61,11 @@ check('set-nx', function()
   same(node:set('once', 'b', 'EX', 60, 'NX'), nil)
   same(node:get('once'), 'a')
 end)
-check('expire', function() node:setex('short', 600, 'v') same(node:expire('short', 100), true) between(node:ttl('short'), 95, 100) end)
+check('expire', function()
+  node:setex('short', 600, 'v')
+  same(node:expire('short', 100), true)
+  between(node:ttl('short'), 95, 100)
+end)
 check('ttl', function() same(node:ttl('missing'), -2) between(node:ttl('set-ex'), 50, 60) end)
 check('incr', function() same(node:incr('n') + node:incrby('n', 5), 7) same(node:incrbyfloat('f', 1.5), 1.5) end)
 check('scan', function()
@@ -99,7 +105,8 @@ local function heard(pattern, act)
   end
   return got
 end
-check('publish-subscribe', function() same(heard('ne*', function() same(node:publish('news', 'one'), 1) end), 'one') end)
+check('publish-subscribe',
+  function() same(heard('ne*', function() same(node:publish('news', 'one'), 1) end), 'one') end)
 check('expired-event', function()
   same(heard('__keyevent@0__:expired', function() node:psetex('brief', 80, 'v') end), 'brief')
   same(node:get('brief'), nil)
@@ -117,8 +124,15 @@ check('mebibyte', function()
   same(node:strlen('large'), 1048576)
   same(node:get('large') == bytes, true)
 end)
-check('auth', function() local other = connect(auth_port) other:auth(os.getenv('RESPRAM_PASSWORD')) same(other:ping(), true) end)
-check('auth-refused', function() local other = connect(auth_port) refused('invalid username-password pair', other.auth, other, 'wrong') end)
+check('auth', function()
+  local other = connect(auth_port)
+  other:auth(os.getenv('RESPRAM_PASSWORD'))
+  same(other:ping(), true)
+end)
+check('auth-refused', function()
+  local other = connect(auth_port)
+  refused('invalid username-password pair', other.auth, other, 'wrong')
+end)
 check('select', function()
   local other = connect()
   other:select(5)
@@ -134,7 +148,8 @@ check('del-refused', function()
 end)
 check('del-in-multi', function()
   local other = connect()
-  refused('refused by design', other.transaction, other, function(block) block:setex('sibling', 60, 'v') block:del('sibling') end)
+  refused('refused by design', other.transaction, other,
+    function(block) block:setex('sibling', 60, 'v') block:del('sibling') end)
   same(node:get('sibling'), 'v')
 end)
 check('restart', function()

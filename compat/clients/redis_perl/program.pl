@@ -43,7 +43,8 @@ my $node = Redis->new(server => "$host:$port", encoding => undef, reconnect => 5
 check('connect', sub { same($node->ping, 'PONG') });
 check('resp2', sub { my %hello = @{ $node->__std_cmd('hello', 2) }; same($hello{proto}, 2) });
 print "skip resp3 this client speaks RESP2 only\n";
-for (['set-ex', 'EX', 60], ['set-px', 'PX', 60_000], ['set-exat', 'EXAT', time + 60], ['set-pxat', 'PXAT', (time + 60) * 1000]) {
+for (['set-ex', 'EX', 60], ['set-px', 'PX', 60_000], ['set-exat', 'EXAT', time + 60],
+    ['set-pxat', 'PXAT', (time + 60) * 1000]) {
     my ($name, @option) = @$_;
     check($name, sub { same($node->set($name, 'v', @option), 'OK'); between($node->pttl($name), 50_000, 61_000) });
 }
@@ -62,7 +63,8 @@ check('set-nx', sub {
     same(scalar $node->set('once', 'b', 'EX', 60, 'NX'), undef);
     same($node->get('once'), 'a');
 });
-check('expire', sub { $node->setex('short', 600, 'v'); same($node->expire('short', 100), 1); between($node->ttl('short'), 95, 100) });
+check('expire', sub { $node->setex('short', 600, 'v'); same($node->expire('short', 100), 1);
+    between($node->ttl('short'), 95, 100) });
 check('ttl', sub { same($node->ttl('missing'), -2); between($node->ttl('set-ex'), 50, 60) });
 check('incr', sub { same($node->incr('n') + $node->incrby('n', 5), 7); same($node->incrbyfloat('f', 1.5), '1.5') });
 check('scan', sub {
@@ -107,7 +109,8 @@ check('expired-event', sub {
     same(heard('__keyevent@0__:expired', sub { $node->psetex('brief', 80, 'v') }), 'brief');
     same(scalar $node->get('brief'), undef);
 });
-check('binary', sub { my $bytes = pack('C*', reverse 0 .. 255); $node->setex($bytes, 60, $bytes); same($node->get($bytes) eq $bytes, 1) });
+check('binary', sub { my $bytes = pack('C*', reverse 0 .. 255); $node->setex($bytes, 60, $bytes);
+    same($node->get($bytes) eq $bytes, 1) });
 check('mebibyte', sub {
     my $bytes = "0123456789abcde\0" x (1 << 16);
     $node->setex('large', 60, $bytes);
@@ -115,7 +118,8 @@ check('mebibyte', sub {
     same($node->get('large') eq $bytes, 1);
 });
 check('auth', sub { same(connected($auth_port, password => $ENV{RESPRAM_PASSWORD})->ping, 'PONG') });
-check('auth-refused', sub { refused(sub { connected($auth_port, password => 'wrong') }, 'invalid username-password pair') });
+check('auth-refused', sub { refused(sub { connected($auth_port, password => 'wrong') },
+    'invalid username-password pair') });
 check('select', sub {
     my $other = connected();
     $other->select(5);

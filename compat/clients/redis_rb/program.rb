@@ -64,20 +64,24 @@ end
 check('get') { same(node.get('set-ex'), 'v') }
 check('get-missing') { same(node.get('missing'), nil) }
 check('mget') { same(node.mget('set-ex', 'missing', 'set-px'), ['v', nil, 'v']) }
-check('set-nx') { same([node.set('once', 'a', ex: 60, nx: true), node.set('once', 'b', ex: 60, nx: true), node.get('once')], [true, false, 'a']) }
+check('set-nx') { same([node.set('once', 'a', ex: 60, nx: true), node.set('once', 'b', ex: 60, nx: true),
+  node.get('once')], [true, false, 'a']) }
 check('expire') do
   node.setex('short', 600, 'v')
   same([node.expire('short', 100), node.pexpire('missing', 5)], [true, false])
   between(node.ttl('short'), 95, 100)
 end
 check('ttl') { same([node.ttl('missing'), node.ttl('set-ex') > 50], [-2, true]) }
-check('incr') { same([node.incr('n'), node.incrby('n', 5), node.decr('n'), node.incrbyfloat('f', 1.5)], [1, 6, 5, 1.5]) }
+check('incr') { same([node.incr('n'), node.incrby('n', 5), node.decr('n'), node.incrbyfloat('f', 1.5)],
+  [1, 6, 5, 1.5]) }
 check('scan') do
   300.times { |number| node.setex("scan:#{number}", 60, number) }
   same(node.scan_each(match: 'scan:*', count: 17).to_set.size, 300)
 end
 check('pipeline') do
-  got = node.pipelined { |pipe| 200.times { |number| pipe.setex("pipe:#{number}", 60, number) && pipe.get("pipe:#{number}") } }
+  got = node.pipelined do |pipe|
+    200.times { |number| pipe.setex("pipe:#{number}", 60, number) && pipe.get("pipe:#{number}") }
+  end
   same(got, (0...200).flat_map { |number| ['OK', number.to_s] })
 end
 check('multi') { same(node.multi { |block| block.setex('m', 60, 1) && block.incr('m') }, ['OK', 2]) }
@@ -140,7 +144,8 @@ check('restart') do
   same([node.setex('after', 60, 'v'), node.get('after')], %w[OK v])
 end
 check('tls') do
-  other = connect(port: ENV.fetch('RESPRAM_TLS_PORT').to_i, ssl: true, ssl_params: { ca_file: ENV.fetch('RESPRAM_TLS_CA') })
+  other = connect(port: ENV.fetch('RESPRAM_TLS_PORT').to_i, ssl: true,
+    ssl_params: { ca_file: ENV.fetch('RESPRAM_TLS_CA') })
   same([other.setex('tls', 60, 'v'), other.get('tls')], %w[OK v])
 end
 puts 'done'

@@ -1,4 +1,5 @@
-// rueidis: commands by builder, one connection for all of a process, RESP3 with a cache of its own: `program 3|2|cluster`.
+// rueidis: commands by builder, one connection for all of a process, RESP3 with a cache of its own: `program
+// 3|2|cluster`.
 package main
 
 import (
@@ -110,7 +111,8 @@ func single() {
 		{"set-ex", put("set-ex", "v")},
 		{"set-px", node.B().Set().Key("set-px").Value("v").PxMilliseconds(60000).Build()},
 		{"set-exat", node.B().Set().Key("set-exat").Value("v").ExatTimestamp(time.Now().Unix() + 60).Build()},
-		{"set-pxat", node.B().Set().Key("set-pxat").Value("v").PxatMillisecondsTimestamp(time.Now().UnixMilli() + 60000).Build()},
+		{"set-pxat", node.B().Set().Key("set-pxat").Value("v").PxatMillisecondsTimestamp(time.Now().UnixMilli() +
+			60000).Build()},
 	}
 	for _, form := range forms {
 		check(form.name, func() error {
@@ -122,7 +124,8 @@ func single() {
 			text("b", get("kept")), number(50, 60, node.B().Ttl().Key("kept").Build()))
 	})
 	check("default-ttl", func() error {
-		return first(text("OK", node.B().Set().Key("bare").Value("v").Build()), number(1, 1<<40, node.B().Ttl().Key("bare").Build()))
+		return first(text("OK", node.B().Set().Key("bare").Value("v").Build()),
+			number(1, 1<<40, node.B().Ttl().Key("bare").Build()))
 	})
 	check("get", func() error { return text("v", get("set-ex")) })
 	check("get-missing", func() error { return missing(get("missing")) })
@@ -142,14 +145,17 @@ func single() {
 	})
 	check("expire", func() error {
 		return first(text("OK", node.B().Set().Key("short").Value("v").Ex(10*minute).Build()),
-			number(1, 1, node.B().Expire().Key("short").Seconds(100).Build()), number(95, 100, node.B().Ttl().Key("short").Build()),
+			number(1, 1, node.B().Expire().Key("short").Seconds(100).Build()),
+			number(95, 100, node.B().Ttl().Key("short").Build()),
 			number(0, 0, node.B().Expire().Key("short").Seconds(200).Lt().Build()))
 	})
 	check("ttl", func() error {
-		return first(number(-2, -2, node.B().Ttl().Key("missing").Build()), number(50, 60, node.B().Ttl().Key("set-ex").Build()))
+		return first(number(-2, -2, node.B().Ttl().Key("missing").Build()),
+			number(50, 60, node.B().Ttl().Key("set-ex").Build()))
 	})
 	check("incr", func() error {
-		return first(number(1, 1, node.B().Incr().Key("n").Build()), number(6, 6, node.B().Incrby().Key("n").Increment(5).Build()),
+		return first(number(1, 1, node.B().Incr().Key("n").Build()),
+			number(6, 6, node.B().Incrby().Key("n").Increment(5).Build()),
 			text("1.5", node.B().Incrbyfloat().Key("f").Increment(1.5).Build()))
 	})
 }
@@ -194,7 +200,8 @@ func several() {
 	})
 	check("multi", func() error {
 		return node.Dedicated(func(mine rueidis.DedicatedClient) error {
-			answers := mine.DoMulti(context.Background(), mine.B().Multi().Build(), put("m", "1"), mine.B().Incr().Key("m").Build(), mine.B().Exec().Build())
+			answers := mine.DoMulti(context.Background(), mine.B().Multi().Build(), put("m", "1"),
+				mine.B().Incr().Key("m").Build(), mine.B().Exec().Build())
 			got, err := answers[3].ToArray()
 			if err != nil || len(got) != 2 {
 				return differ("two replies", err)
@@ -244,11 +251,13 @@ func heard(pattern, expected string, act func() error) error {
 
 func messages() {
 	check("publish-subscribe", func() error {
-		return heard("ne*", "one", func() error { return number(1, 1, node.B().Publish().Channel("news").Message("one").Build()) })
+		return heard("ne*", "one",
+			func() error { return number(1, 1, node.B().Publish().Channel("news").Message("one").Build()) })
 	})
 	check("expired-event", func() error {
 		brief := node.B().Set().Key("brief").Value("v").PxMilliseconds(80).Build()
-		return first(heard("__keyevent@0__:expired", "brief", func() error { return text("OK", brief) }), missing(get("brief")))
+		return first(heard("__keyevent@0__:expired", "brief", func() error { return text("OK", brief) }),
+			missing(get("brief")))
 	})
 	check("binary", func() error {
 		value := make([]byte, 256)
@@ -293,7 +302,8 @@ func cached() {
 
 func others() {
 	check("auth", func() error {
-		other, err := connect(authPort, func(options *rueidis.ClientOption) { options.Password = os.Getenv("RESPRAM_PASSWORD") })
+		other, err := connect(authPort,
+			func(options *rueidis.ClientOption) { options.Password = os.Getenv("RESPRAM_PASSWORD") })
 		if err != nil {
 			return err
 		}
@@ -317,11 +327,13 @@ func others() {
 	})
 	check("del-refused", func() error {
 		bad := text("OK", put("stays", "v"))
-		return first(bad, refused(do(node.B().Del().Key("stays").Build()).Error(), "refused by design"), text("v", get("stays")))
+		return first(bad, refused(do(node.B().Del().Key("stays").Build()).Error(), "refused by design"),
+			text("v", get("stays")))
 	})
 	check("del-in-multi", func() error {
 		return node.Dedicated(func(mine rueidis.DedicatedClient) error {
-			answers := mine.DoMulti(context.Background(), mine.B().Multi().Build(), put("sibling", "v"), mine.B().Del().Key("sibling").Build(), mine.B().Exec().Build())
+			answers := mine.DoMulti(context.Background(), mine.B().Multi().Build(), put("sibling", "v"),
+				mine.B().Del().Key("sibling").Build(), mine.B().Exec().Build())
 			got, err := answers[3].ToArray()
 			if err != nil || len(got) != 2 {
 				return differ("two replies", err)
@@ -344,7 +356,8 @@ func others() {
 		authority, err := os.ReadFile(os.Getenv("RESPRAM_TLS_CA"))
 		pool := x509.NewCertPool()
 		pool.AppendCertsFromPEM(authority)
-		other, failed := connect(os.Getenv("RESPRAM_TLS_PORT"), func(options *rueidis.ClientOption) { options.TLSConfig = &tls.Config{RootCAs: pool, ServerName: host} })
+		other, failed := connect(os.Getenv("RESPRAM_TLS_PORT"),
+			func(options *rueidis.ClientOption) { options.TLSConfig = &tls.Config{RootCAs: pool, ServerName: host} })
 		if bad := first(err, failed); bad != nil {
 			return bad
 		}

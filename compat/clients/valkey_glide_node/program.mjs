@@ -1,11 +1,14 @@
-// valkey-glide for Node: its core is in Rust; batches for pipelines and transactions, subscriptions in the configuration.
+// valkey-glide for Node: its core is in Rust; batches for pipelines and transactions, subscriptions in the
+// configuration.
 import { readFileSync } from 'node:fs';
 import { Batch, Decoder, GlideClient, ProtocolVersion, TimeUnit } from '@valkey/valkey-glide';
-import { authPort, check, finish, holds, host, password, pause, port, rejects, restart, same, say, tlsCa, tlsPort } from './telling.mjs';
+import { authPort, check, finish, holds, host, password, pause, port, rejects, restart, same, say, tlsCa,
+  tlsPort } from './telling.mjs';
 
 const opened = [];
 async function connect(at = port, options = {}) {
-  const client = await GlideClient.createClient({ addresses: [{ host, port: at }], requestTimeout: 10_000, ...options });
+  const client = await GlideClient.createClient({ addresses: [{ host, port: at }], requestTimeout: 10_000,
+    ...options });
   opened.push(client);
   return client;
 }
@@ -79,15 +82,18 @@ await check('pipeline', async () => {
   for (let i = 0; i < 200; i += 1) batch.set(`pipe:${i}`, `${i}`, seconds(60)).get(`pipe:${i}`);
   same(await client.exec(batch, true), Array.from({ length: 200 }, (_, i) => ['OK', `${i}`]).flat());
 });
-await check('multi', async () => same(await client.exec(new Batch(true).set('m', '1', seconds(60)).incr('m').get('m'), true), ['OK', 2, '2']));
+await check('multi', async () =>
+  same(await client.exec(new Batch(true).set('m', '1', seconds(60)).incr('m').get('m'), true), ['OK', 2, '2']));
 await check('watch', async () => {
   const other = await connect();
   await client.watch(['watched']);
   await other.set('watched', '2', seconds(60));
-  same([await client.exec(new Batch(true).set('watched', '3', seconds(60)), true), await client.get('watched')], [null, '2']);
+  same([await client.exec(new Batch(true).set('watched', '3', seconds(60)), true), await client.get('watched')],
+    [null, '2']);
 });
 const listening = (mode, name) =>
-  connect(port, { protocol: ProtocolVersion.RESP3, pubsubSubscriptions: { channelsAndPatterns: { [mode]: new Set([name]) } } });
+  connect(port, { protocol: ProtocolVersion.RESP3,
+    pubsubSubscriptions: { channelsAndPatterns: { [mode]: new Set([name]) } } });
 const EXACT = 0;
 const PATTERN = 1;
 await check('publish-subscribe', async () => {
@@ -104,7 +110,8 @@ await check('expired-event', async () => {
 const asBytes = { decoder: Decoder.Bytes };
 await check('binary', async () => {
   const key = Buffer.from([0, 255, 13, 10]);
-  const value = Buffer.concat([Buffer.from(Array.from({ length: 256 }, (_, i) => 255 - i)), Buffer.from('\r\n$-1\r\n')]);
+  const value = Buffer.concat([Buffer.from(Array.from({ length: 256 }, (_, i) => 255 - i)),
+    Buffer.from('\r\n$-1\r\n')]);
   await client.set(key, value, seconds(60));
   same(await client.get(key, asBytes), value);
 });

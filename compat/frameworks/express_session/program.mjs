@@ -14,7 +14,8 @@ await plain.connect();
 const store = new RedisStore({ client: adapted ? lettingGo(plain) : plain, prefix: 'express:' });
 
 const app = express();
-app.use(session({ store, secret: 'of the matrix', resave: false, saveUninitialized: false, cookie: { maxAge: 60_000 } }));
+app.use(session({ store, secret: 'of the matrix', resave: false, saveUninitialized: false,
+  cookie: { maxAge: 60_000 } }));
 const answer = (response, next, text) => (error) => (error ? next(error) : response.send(text));
 app.get('/enter/:name', (request, response) => {
   request.session.name = request.params.name;
@@ -30,7 +31,8 @@ const url = `http://127.0.0.1:${server.address().port}`;
 
 async function visit(path, cookie) {
   const response = await fetch(url + path, { headers: cookie ? { cookie } : {} });
-  return { text: await response.text(), status: response.status, cookie: response.headers.get('set-cookie')?.split(';')[0] };
+  return { text: await response.text(), status: response.status,
+    cookie: response.headers.get('set-cookie')?.split(';')[0] };
 }
 
 const version = (name) => JSON.parse(readFileSync(`node_modules/${name}/package.json`)).version;

@@ -4,7 +4,9 @@ import { readFileSync } from 'node:fs';
 import { finish, say } from './telling.mjs';
 
 const kind = process.argv[2];
-const run = spawnSync('node', ['node_modules/vitest/vitest.mjs', 'run', '--reporter=json', '--outputFile=suite.json', '--testTimeout=8000', '--hookTimeout=8000'], {
+const run = spawnSync('node',
+  ['node_modules/vitest/vitest.mjs', 'run', '--reporter=json', '--outputFile=suite.json', '--testTimeout=8000',
+  '--hookTimeout=8000'], {
   env: { ...process.env, KEYV_STORE: kind, CI: '1' },
   encoding: 'utf8',
   timeout: 80_000,

@@ -46,21 +46,26 @@ check('several', function () use ($cache) {
     same($cache->putMany(['one' => 'a', 'two' => 'b'], 60), true);
     same($cache->many(['one', 'missing', 'two']), ['one' => 'a', 'missing' => null, 'two' => 'b']);
 });
-check('counter', fn () => same([$cache->increment('n'), $cache->increment('n', 5), $cache->decrement('n', 2)], [1, 6, 4]));
+check('counter', fn () => same([$cache->increment('n'), $cache->increment('n', 5), $cache->decrement('n', 2)],
+    [1, 6, 4]));
 check('lock', function () use ($store) {
     same([$store->lock('work', 60)->get(), $store->lock('work', 60)->get()], [true, false]);
 });
-check('add', fn () => same([$cache->add('once', 'a', 60), $cache->add('once', 'b', 60), $cache->get('once')], [true, false, 'a']));
-check('rate-limiter', fn () => same([(new RateLimiter($cache))->hit('ada', 60), (new RateLimiter($cache))->hit('ada', 60)], [1, 2]));
+check('add', fn () => same([$cache->add('once', 'a', 60), $cache->add('once', 'b', 60), $cache->get('once')],
+    [true, false, 'a']));
+check('rate-limiter', fn () => same([(new RateLimiter($cache))->hit('ada', 60),
+    (new RateLimiter($cache))->hit('ada', 60)], [1, 2]));
 $held = $store->lock('held', 60);
 $held->get();
 // What is refused: how the framework reports it, and that nothing has changed.
 foreach ([
     'forget' => [fn () => $cache->forget('user'), fn () => $cache->get('user'), ['name' => 'ada'], 'forget is a DEL'],
     'pull' => [fn () => $cache->pull('one'), fn () => $cache->get('one'), 'a', 'pull forgets: a DEL'],
-    'put-in-the-past' => [fn () => $cache->put('two', 'c', -1), fn () => $cache->get('two'), 'b', 'a time in the past is a DEL'],
+    'put-in-the-past' => [fn () => $cache->put('two', 'c', -1), fn () => $cache->get('two'), 'b',
+        'a time in the past is a DEL'],
     'flush' => [fn () => $cache->flush(), fn () => $cache->get('one'), 'a', 'flush is FLUSHDB'],
-    'lock-release' => [fn () => $held->release(), fn () => $store->lock('held', 60)->get(), false, 'a release deletes in a script: a lock lasts until its time is up'],
+    'lock-release' => [fn () => $held->release(), fn () => $store->lock('held', 60)->get(), false,
+        'a release deletes in a script: a lock lasts until its time is up'],
 ] as $name => [$act, $look, $expected, $reason]) {
     check($name, function () use ($act, $look, $expected, $reason) {
         $said = thrown($act);

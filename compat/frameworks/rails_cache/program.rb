@@ -90,7 +90,8 @@ check('counter-with-time-to-live') do
   left = node.ttl('app:window')
   raise Difference, "expected=more than the 30 s got=#{left}" unless left > 30
 
-  raise Refused, 'this version sets the time only where TTL answers -1, so a counter has the default one of the node; later ones use EXPIRE NX'
+  raise Refused, 'this version sets the time only where TTL answers -1, so a counter has the default one of ' \
+                 'the node; later ones use EXPIRE NX'
 end
 check('no-error-before') { same(failures, []) }
 {

@@ -11,13 +11,15 @@ const node = await createClient({ socket: { host, port } }).connect();
 say('version', JSON.parse(readFileSync('node_modules/rate-limiter-flexible/package.json')).version);
 
 const clients = [['ioredis', { storeClient: ioredis }], ['node-redis', { storeClient: node, useRedisPackage: true }]];
-const limiter = (Kind, client, name, more) => new Kind({ ...client, keyPrefix: name, points: 3, duration: 60, ...more });
+const limiter = (Kind, client, name, more) =>
+  new Kind({ ...client, keyPrefix: name, points: 3, duration: 60, ...more });
 const consumed = async (limit, key, times) => {
   for (let number = 1; number <= times; number += 1) same((await limit.consume(key)).consumedPoints, number);
 };
 const exceeded = async (limit, key) => {
   const refusal = await limit.consume(key).then(() => null, (error) => error);
-  holds(refusal && !(refusal instanceof Error) && refusal.remainingPoints === 0, 'a rejection with no points left', refusal);
+  holds(refusal && !(refusal instanceof Error) && refusal.remainingPoints === 0, 'a rejection with no points left',
+    refusal);
   return refusal.msBeforeNext;
 };
 

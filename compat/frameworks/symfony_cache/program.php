@@ -17,7 +17,8 @@ class Heard extends Psr\Log\AbstractLogger
 
     public function log($level, $message, array $context = []): void
     {
-        $this->said[] = $level . ': ' . $message . ' ' . (isset($context['exception']) ? $context['exception']->getMessage() : '');
+        $this->said[] = $level . ': ' . $message . ' ' . (isset($context['exception'])
+            ? $context['exception']->getMessage() : '');
     }
 }
 
@@ -97,8 +98,10 @@ foreach ([
             throw new Refused('Symfony does not look at the reply and answers true, and the values stay');
         }
         same($answer, false);
-        same([$said !== '', str_contains($said, 'refused by design') || str_contains($said, 'runs no scripts')], [true, true]);
-        throw new Refused($error ? 'it throws, and the values stay' : 'it answers false and logs the refusal, and the values stay');
+        same([$said !== '', str_contains($said, 'refused by design') || str_contains($said, 'runs no scripts')],
+            [true, true]);
+        throw new Refused($error ? 'it throws, and the values stay'
+            : 'it answers false and logs the refusal, and the values stay');
     });
 }
 say('done');

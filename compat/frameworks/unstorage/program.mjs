@@ -12,7 +12,8 @@ say('version', JSON.parse(readFileSync('node_modules/unstorage/package.json')).v
 await check('item', async () => {
   await storage.setItem('user:1', { name: 'ada' });
   same(await storage.getItem('user:1'), { name: 'ada' });
-  same([await storage.getItem('user:2'), await storage.hasItem('user:1'), await storage.hasItem('user:2')], [null, true, false]);
+  same([await storage.getItem('user:2'), await storage.hasItem('user:1'), await storage.hasItem('user:2')],
+    [null, true, false]);
 });
 await check('default-time-to-live', async () => {
   const left = await client.ttl('app:user:1');

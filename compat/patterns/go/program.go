@@ -1,4 +1,5 @@
-// The formats of docs/patterns/formats.md in Go, on its standard library: written for the Python library to read, and the reverse.
+// The formats of docs/patterns/formats.md in Go, on its standard library: written for the Python library to read, and
+// the reverse.
 //
 //	program vectors formats.json          every key and sealed text of the vectors
 //	program write PORT NAME SECRET        one of each core pattern under NAME

@@ -51,15 +51,20 @@ function draw() {
   const bars = uPlot.paths.bars({ size: [0.9, 60] });
   plots = {
     minute: new uPlot({
-      ...size("minute"), legend: { show: false }, cursor: { show: false }, axes: axes(), scales: { x: { time: false, range: [-0.5, 59.5] }, y: { range: (_, low, high) => [0, Math.max(high, 1) * 1.1] } },
-      series: [{ label: "seconds left" }, { label: "keys", fill: colour("--due"), stroke: colour("--due"), paths: bars, points: { show: false } }],
+      ...size("minute"), legend: { show: false }, cursor: { show: false }, axes: axes(),
+      scales: { x: { time: false, range: [-0.5, 59.5] },
+        y: { range: (_, low, high) => [0, Math.max(high, 1) * 1.1] } },
+      series: [{ label: "seconds left" },
+        { label: "keys", fill: colour("--due"), stroke: colour("--due"), paths: bars, points: { show: false } }],
     }, [[...Array(60).keys()], Array(60).fill(0)], byId("minute")),
     rates: new uPlot({
       ...size("rates"), height: 200, cursor: { show: false }, legend: { live: false }, axes: axes(),
       // Without a range of its own a single second is drawn amid years.
-      scales: { x: { range: (_, low, high) => [(high ?? Date.now() / 1000) - KEPT, high ?? Date.now() / 1000] }, y: { range: (_, low, high) => [0, Math.max(high ?? 1, 1) * 1.1] } },
+      scales: { x: { range: (_, low, high) => [(high ?? Date.now() / 1000) - KEPT, high ?? Date.now() / 1000] },
+        y: { range: (_, low, high) => [0, Math.max(high ?? 1, 1) * 1.1] } },
       series: [{}, ["writes", "--write", []], ["reads", "--read", [8, 4]], ["misses", "--miss", [2, 3]]].map((one) =>
-        Array.isArray(one) ? { label: one[0], stroke: colour(one[1]), width: 2, dash: one[2], points: { show: false } } : one),
+        Array.isArray(one) ? { label: one[0], stroke: colour(one[1]), width: 2, dash: one[2],
+          points: { show: false } } : one),
     }, [times, writes, reads, misses], byId("rates")),
   };
 }
@@ -68,7 +73,8 @@ function minute(found) {
   plots.minute.setData([[...Array(60).keys()], found.seconds]);
   const sum = found.seconds.reduce((a, b) => a + b, 0);
   const about = found.looked < found.keys ? "about " : "";
-  byId("minute-summary").textContent = `In the next minute ${about}${whole.format(sum)} of ${whole.format(found.keys)} keys are forgotten, ` +
+  byId("minute-summary").textContent =
+    `In the next minute ${about}${whole.format(sum)} of ${whole.format(found.keys)} keys are forgotten, ` +
     `${about}${whole.format(found.seconds.slice(0, 10).reduce((a, b) => a + b, 0))} of them within ten seconds.` +
     (about ? ` Estimated from ${whole.format(found.looked)} keys.` : "");
 }
@@ -77,12 +83,14 @@ function rates(now) {
   if (last && now.at_ms > last.at_ms) {
     const s = (now.at_ms - last.at_ms) / 1000;
     const per = (name) => Math.max(now[name] - last[name], 0) / s;
-    for (const [list, value] of [[times, now.at_ms / 1000], [writes, per("writes")], [reads, per("hits")], [misses, per("misses")]]) {
+    for (const [list, value] of [[times, now.at_ms / 1000], [writes, per("writes")], [reads, per("hits")],
+      [misses, per("misses")]]) {
       list.push(value);
       if (list.length > KEPT) list.shift();
     }
     plots.rates.setData([times, writes, reads, misses]);
-    byId("rates-summary").textContent = `${whole.format(Math.round(per("writes")))} writes, ${whole.format(Math.round(per("hits")))} reads that found a key, ` +
+    const of = (name) => whole.format(Math.round(per(name)));
+    byId("rates-summary").textContent = `${of("writes")} writes, ${of("hits")} reads that found a key, ` +
       `${whole.format(Math.round(per("misses")))} that did not.`;
     receipt(now, now.forgotten_values - last.forgotten_values, now.forgotten_bytes - last.forgotten_bytes);
   }
@@ -92,7 +100,8 @@ function rates(now) {
 function receipt(now, values, wiped) {
   if (values <= 0) return;
   const row = element("tr");
-  row.append(element("td", new Date(now.at_ms).toLocaleTimeString()), element("td", whole.format(values)), element("td", bytes(wiped)));
+  row.append(element("td", new Date(now.at_ms).toLocaleTimeString()), element("td", whole.format(values)),
+    element("td", bytes(wiped)));
   const table = byId("receipts");
   if (table.firstElementChild && table.firstElementChild.children.length === 1) table.replaceChildren();
   table.prepend(row);
@@ -104,8 +113,10 @@ function enclave(nodes) {
   for (const node of nodes) {
     const item = element("li");
     item.append(element("strong", node.address || node.id));
-    const facts = [node.own ? "asked" : "", node.role, node.enclave, node.state, node.lag_ms > 0 ? `${node.lag_ms} ms behind` : ""];
-    const bad = ["joining", "suspect", "dead", "lagging", "differs", "unlinked", "isolated"].includes(node.state) || node.lag_ms > 1000;
+    const facts = [node.own ? "asked" : "", node.role, node.enclave, node.state,
+      node.lag_ms > 0 ? `${node.lag_ms} ms behind` : ""];
+    const bad = ["joining", "suspect", "dead", "lagging", "differs", "unlinked", "isolated"].includes(node.state)
+      || node.lag_ms > 1000;
     item.append(element("span", " " + facts.filter(Boolean).join(", "), bad ? "bad" : ""));
     items.set(node.id, [item, node.parent]);
   }
@@ -126,15 +137,19 @@ function show(now) {
   if (state.dataset.state !== now.state) { state.dataset.state = now.state; state.textContent = now.state; }
   numbers(byId("numbers"), [
     ["keys", whole.format(now.keys)], ["memory", bytes(now.used_memory)], ["clients", whole.format(now.clients)],
-    ["forgotten", whole.format(now.forgotten_values)], ["wiped", bytes(now.forgotten_bytes)], ["stubs", whole.format(now.stubs)],
+    ["forgotten", whole.format(now.forgotten_values)], ["wiped", bytes(now.forgotten_bytes)],
+    ["stubs", whole.format(now.stubs)],
   ]);
   numbers(byId("refusals"), [
-    ["deletes", whole.format(now.refused_deletes)], ["other commands", whole.format(now.refused_others)], ["wrong passwords", whole.format(now.denied_auth)],
+    ["deletes", whole.format(now.refused_deletes)], ["other commands", whole.format(now.refused_others)],
+    ["wrong passwords", whole.format(now.denied_auth)],
     ["rights", whole.format(now.denied_rights)],
   ]);
   byId("late").textContent = now.late_by_ms
-    ? `The last value that was late was ${now.late_by_ms} ms late, at ${new Date(now.late_at_ms).toLocaleTimeString()}.` : "No value was more than 0.1 s late.";
-  if (now.reduced) byId("minute-note").textContent = "This user may not ask for the node's numbers (INFO): some of them are missing.";
+    ? `The last value that was late was ${now.late_by_ms} ms late, at ${new Date(now.late_at_ms).toLocaleTimeString()}.`
+    : "No value was more than 0.1 s late.";
+  if (now.reduced)
+    byId("minute-note").textContent = "This user may not ask for the node's numbers (INFO): some of them are missing.";
   rates(now);
   minute(now.minute);
   enclave(now.nodes);
@@ -180,7 +195,8 @@ function row(found) {
 }
 
 setInterval(() => {
-  for (const cell of document.querySelectorAll("[data-until]")) cell.textContent = left(cell.dataset.until - performance.now());
+  for (const cell of document.querySelectorAll("[data-until]"))
+    cell.textContent = left(cell.dataset.until - performance.now());
 }, 500);
 byId("ask").addEventListener("submit", (event) => { event.preventDefault(); list(byId("prefix").value); });
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);

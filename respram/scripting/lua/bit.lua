@@ -1,6 +1,7 @@
 -- LuaBitOp in Lua: 32 bits, two's complement, as the library that comes with Redis computes them.
 
-local floor, format, sub, tonumber, type, select, upper = math.floor, string.format, string.sub, tonumber, type, select, string.upper
+local floor, format, sub, tonumber, type, select, upper = math.floor, string.format, string.sub, tonumber, type, select,
+  string.upper
 local huge, frexp = math.huge, math.frexp
 local TWO_32, TWO_31, SHIFT = 4294967296, 2147483648, 6755399441055744 -- 2^52 + 2^51
 
@@ -10,7 +11,8 @@ for left = 0, 15 do
     local both, either, one = 0, 0, 0
     for place = 0, 3 do
       local a, b = floor(left / 2 ^ place) % 2, floor(right / 2 ^ place) % 2
-      both, either, one = both + a * b * 2 ^ place, either + (a + b > 0 and 2 ^ place or 0), one + (a ~= b and 2 ^ place or 0)
+      both, either, one = both + a * b * 2 ^ place, either + (a + b > 0 and 2 ^ place or 0),
+        one + (a ~= b and 2 ^ place or 0)
     end
     AND[16 * left + right], OR[16 * left + right], XOR[16 * left + right] = both, either, one
   end
@@ -19,7 +21,9 @@ end
 return function(argument_error, type_error)
   local function unsigned(index, count, value)
     local number = tonumber(value)
-    if not number or (type(value) ~= "number" and type(value) ~= "string") then type_error(index, "number", count, value) end
+    if not number or (type(value) ~= "number" and type(value) ~= "string") then
+      type_error(index, "number", count, value)
+    end
     -- Adding and taking away rounds to the nearest whole number, half to even, as the library's cast of the bits does.
     local rounded = (number + SHIFT) - SHIFT
     if number >= TWO_31 * 1048576 or number <= -TWO_31 * 1048576 or rounded ~= rounded then
@@ -77,7 +81,8 @@ return function(argument_error, type_error)
     ror = shift(function(bits, by) return rotate(bits, (32 - by) % 32) end),
     bswap = function(...)
       local bits = unsigned(1, select("#", ...), (...))
-      return signed(bits % 256 * 16777216 + floor(bits / 256) % 256 * 65536 + floor(bits / 65536) % 256 * 256 + floor(bits / 16777216))
+      return signed(bits % 256 * 16777216 + floor(bits / 256) % 256 * 65536 + floor(bits / 65536) % 256 * 256
+        + floor(bits / 16777216))
     end,
     tohex = function(...)
       local count = select("#", ...)

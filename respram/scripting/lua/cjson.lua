@@ -1,10 +1,13 @@
 -- The `cjson` library that comes with Redis (Lua CJSON 2.1.0): the same bytes, the same messages.
 
-local byte, sub, find, gsub, format, concat, char = string.byte, string.sub, string.find, string.gsub, string.format, table.concat, string.char
-local floor, next, tonumber, tostring, type, select, error, lower = math.floor, next, tonumber, tostring, type, select, error, string.lower
+local byte, sub, find, gsub, format, concat, char = string.byte, string.sub, string.find, string.gsub, string.format,
+  table.concat, string.char
+local floor, next, tonumber, tostring, type, select, error, lower = math.floor, next, tonumber, tostring, type, select,
+  error, string.lower
 local huge, INT_MAX, STACK_MAX = math.huge, 2147483647, 7990
 
-local ESCAPED = { ['"'] = '\\"', ["\\"] = "\\\\", ["/"] = "\\/", ["\b"] = "\\b", ["\t"] = "\\t", ["\n"] = "\\n", ["\f"] = "\\f", ["\r"] = "\\r" }
+local ESCAPED = { ['"'] = '\\"', ["\\"] = "\\\\", ["/"] = "\\/", ["\b"] = "\\b", ["\t"] = "\\t", ["\n"] = "\\n",
+  ["\f"] = "\\f", ["\r"] = "\\r" }
 for code = 0, 31 do
   local letter = char(code)
   ESCAPED[letter] = ESCAPED[letter] or format("\\u%04x", code)
@@ -13,7 +16,8 @@ ESCAPED["\127"] = "\\u007f"
 
 local UNESCAPED = { ['"'] = '"', ["\\"] = "\\", ["/"] = "/", b = "\b", t = "\t", n = "\n", f = "\f", r = "\r" }
 
-local SINGLE = { ["{"] = "T_OBJ_BEGIN", ["}"] = "T_OBJ_END", ["["] = "T_ARR_BEGIN", ["]"] = "T_ARR_END", [","] = "T_COMMA", [":"] = "T_COLON" }
+local SINGLE = { ["{"] = "T_OBJ_BEGIN", ["}"] = "T_OBJ_END", ["["] = "T_ARR_BEGIN", ["]"] = "T_ARR_END",
+  [","] = "T_COMMA", [":"] = "T_COLON" }
 
 -- What C's strtod takes at the beginning of a text: the number and where it ends; nil where there is none.
 local function number_at(data, at)
@@ -59,7 +63,8 @@ local function utf8(code)
   if code <= 0x7f then return char(code) end
   if code <= 0x7ff then return char(0xc0 + floor(code / 64), 0x80 + code % 64) end
   if code <= 0xffff then return char(0xe0 + floor(code / 4096), 0x80 + floor(code / 64) % 64, 0x80 + code % 64) end
-  return char(0xf0 + floor(code / 262144), 0x80 + floor(code / 4096) % 64, 0x80 + floor(code / 64) % 64, 0x80 + code % 64)
+  return char(0xf0 + floor(code / 262144), 0x80 + floor(code / 4096) % 64, 0x80 + floor(code / 64) % 64,
+    0x80 + code % 64)
 end
 
 -- `open_inside`: where the engine runs scripts, what makes it a cjson for ordinary texts and tables.
@@ -228,7 +233,9 @@ return function(null, throw, argument_error, type_error, open_inside)
       end
       local numeric = find(mark, "[-0-9]") ~= nil
       if numeric then
-        if config.decode_invalid == 0 and is_invalid_number(data, at) then return "T_ERROR", at, "invalid number", at end
+        if config.decode_invalid == 0 and is_invalid_number(data, at) then
+          return "T_ERROR", at, "invalid number", at
+        end
       elseif sub(data, at, at + 3) == "true" then
         return "T_BOOLEAN", at + 4, true, at
       elseif sub(data, at, at + 4) == "false" then
@@ -317,9 +324,13 @@ return function(null, throw, argument_error, type_error, open_inside)
     local function whole(index, value, name, least, most)
       if value == nil then return config[name] end
       local number = tonumber(value)
-      if not number or (type(value) ~= "number" and type(value) ~= "string") then type_error(index, "number", index, value) end
+      if not number or (type(value) ~= "number" and type(value) ~= "string") then
+        type_error(index, "number", index, value)
+      end
       number = number < 0 and -floor(-number) or floor(number)
-      if number < least or number > most then argument_error(1, format("expected integer between %d and %d", least, most)) end
+      if number < least or number > most then
+        argument_error(1, format("expected integer between %d and %d", least, most))
+      end
       config[name] = number
       return number
     end
@@ -368,7 +379,9 @@ return function(null, throw, argument_error, type_error, open_inside)
         local done, found = inside_decode(data)
         if done then return found end
       end
-      if #data >= 2 and (byte(data, 1) == 0 or byte(data, 2) == 0) then throw("JSON parser does not support UTF-16 or UTF-32") end
+      if #data >= 2 and (byte(data, 1) == 0 or byte(data, 2) == 0) then
+        throw("JSON parser does not support UTF-16 or UTF-32")
+      end
       local kind, at, value, where = token(data, 1)
       local found
       found, at = process(data, kind, at, value, where, 0)

@@ -1,6 +1,7 @@
 -- MessagePack, as the library that comes with Redis writes and reads it.
 
-local byte, sub, char, concat, reverse, format = string.byte, string.sub, string.char, table.concat, string.reverse, string.format
+local byte, sub, char, concat, reverse, format = string.byte, string.sub, string.char, table.concat, string.reverse,
+  string.format
 local floor, next, tonumber, type, select, unpack, error = math.floor, next, tonumber, type, select, unpack, error
 local NESTING_MAX, INT_MAX, TWO_63 = 16, 2147483647, 2 ^ 63
 
@@ -214,7 +215,9 @@ return function(throw, argument_error, type_error, host_float, host_unfloat)
   local function whole(index, count, value, default)
     if value == nil and default then return default end
     local number = tonumber(value)
-    if not number or (type(value) ~= "number" and type(value) ~= "string") then type_error(index, "number", count, value) end
+    if not number or (type(value) ~= "number" and type(value) ~= "string") then
+      type_error(index, "number", count, value)
+    end
     return number < 0 and -floor(-number) or floor(number)
   end
 

@@ -1,7 +1,7 @@
 -- Lua's own pattern matching, in Lua: for patterns that might take the one in C for ever. The hook stops this one.
 --
--- A port of the matcher of Lua 5.1's string library, with its messages. Positions are from 1; -1 marks a capture that is
--- open, -2 one that is a position.
+-- A port of the matcher of Lua 5.1's string library, with its messages. Positions are from 1; -1 marks a capture that
+-- is open, -2 one that is a position.
 
 local byte, sub, char_of, find, floor, concat, tostring, type, tonumber, select, unpack =
   string.byte, string.sub, string.char, string.find, math.floor, table.concat, tostring, type, tonumber, select, unpack
@@ -141,7 +141,8 @@ return function(throw)
     if index < 1 or index > state.level or state.length[index] == OPEN then throw("invalid capture index") end
     local from, length = state.from[index], state.length[index]
     if length < 0 then return nil end -- a position, which C takes for a huge length
-    if #state.subject - at + 1 >= length and sub(state.subject, from, from + length - 1) == sub(state.subject, at, at + length - 1) then
+    if #state.subject - at + 1 >= length
+      and sub(state.subject, from, from + length - 1) == sub(state.subject, at, at + length - 1) then
       return at + length
     end
     return nil
@@ -169,7 +170,9 @@ return function(throw)
         if byte(pattern, p) ~= 91 then throw("missing '[' after '%f' in pattern") end
         local ep = class_end(pattern, p)
         local before = at == 1 and 0 or byte(state.subject, at - 1)
-        if in_set(before, pattern, p, ep - 1) or not in_set(byte(state.subject, at) or 0, pattern, p, ep - 1) then return nil end
+        if in_set(before, pattern, p, ep - 1) or not in_set(byte(state.subject, at) or 0, pattern, p, ep - 1) then
+          return nil
+        end
         p = ep
       elseif kind == ESCAPE and next_kind and next_kind >= 48 and next_kind <= 57 then
         at = again(state, at, next_kind)
@@ -307,7 +310,9 @@ return function(throw)
       value = with[capture(state, 1, from, to)]
     end
     if not value then return sub(state.subject, from, to - 1) end
-    if type(value) ~= "string" and type(value) ~= "number" then throw("invalid replacement value (a " .. type(value) .. ")") end
+    if type(value) ~= "string" and type(value) ~= "number" then
+      throw("invalid replacement value (a " .. type(value) .. ")")
+    end
     return tostring(value)
   end
 

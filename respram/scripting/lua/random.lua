@@ -27,7 +27,9 @@ return function(library, throw, argument_error, type_error)
 
   local function integer(index, count, value)
     local number = tonumber(value)
-    if not number or (type(value) ~= "number" and type(value) ~= "string") then type_error(index, "number", count, value) end
+    if not number or (type(value) ~= "number" and type(value) ~= "string") then
+      type_error(index, "number", count, value)
+    end
     number = number < 0 and -floor(-number) or floor(number)
     if number - number ~= 0 then return -2147483648 end
     return wrapped(number)

@@ -48,7 +48,8 @@ return function()
       return { big_number = line }, at
     elseif kind == EQUALS then
       local length = tonumber(line)
-      return { verbatim_string = { string = sub(data, at + 4, at + length - 1), format = sub(data, at, at + 2) } }, at + length + 2
+      return { verbatim_string = { string = sub(data, at + 4, at + length - 1), format = sub(data, at, at + 2) } },
+        at + length + 2
     elseif kind == PERCENT then
       local map = {}
       for _ = 1, tonumber(line) do

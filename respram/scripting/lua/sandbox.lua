@@ -5,19 +5,20 @@
 -- that read through to the real ones (`protect`), and closures. Only strings, numbers, booleans and nil cross to the
 -- host. Every host function returns; none raises.
 --
--- Redis has changed its Lua so that tables can be read-only. Here the same follows from `protect`, and from wrapping the
--- few functions of Lua that look past a metatable.
+-- Redis has changed its Lua so that tables can be read-only. Here the same follows from `protect`, and from wrapping
+-- the few functions of Lua that look past a metatable.
 
-local host_call, host_tick, host_arm, host_log, host_sha1, host_may, host_setresp, host_float, host_unfloat, host_fits, modules,
-    memory_max, hook_count,
-    pattern_steps_max, fast_command, fast_host, fast_bind, fast_json = ...
+local host_call, host_tick, host_arm, host_log, host_sha1, host_may, host_setresp, host_float, host_unfloat, host_fits,
+    modules, memory_max, hook_count, pattern_steps_max, fast_command, fast_host, fast_bind, fast_json = ...
 
-local assert, error, getmetatable, ipairs, loadstring, newproxy, next, pairs, pcall, rawequal, rawget, rawset, select, setfenv,
-    setmetatable, tonumber, tostring, type, unpack, xpcall = assert, error, getmetatable, ipairs, loadstring, newproxy, next, pairs,
-    pcall, rawequal, rawget, rawset, select, setfenv, setmetatable, tonumber, tostring, type, unpack, xpcall
+local assert, error, getmetatable, ipairs, loadstring, newproxy, next, pairs, pcall, rawequal, rawget, rawset, select,
+    setfenv, setmetatable, tonumber, tostring, type, unpack, xpcall =
+    assert, error, getmetatable, ipairs, loadstring, newproxy, next, pairs, pcall, rawequal, rawget, rawset, select,
+    setfenv, setmetatable, tonumber, tostring, type, unpack, xpcall
 local gcinfo, collectgarbage = gcinfo, collectgarbage
 local string, table, math, coroutine, debug = string, table, math, coroutine, debug
-local format, sub, byte, find, rep, concat, floor = string.format, string.sub, string.byte, string.find, string.rep, table.concat, math.floor
+local format, sub, byte, find, rep, concat, floor = string.format, string.sub, string.byte, string.find, string.rep,
+  table.concat, math.floor
 local getinfo, sethook = debug.getinfo, debug.sethook
 
 local HERE = "=sandbox" -- how the name of every chunk of the sandbox begins, as `getinfo` gives it
@@ -31,9 +32,9 @@ local NOTHING = setmetatable({}, {
 setfenv(1, NOTHING)
 
 -- -- a run by the engine --------------------------------------------------------------------------------------
--- Scripts are run by the host, or by the engine (native/lua.c), to which no function of the host is known: `fast` is true
--- then. Such a run ends where it would need one (`hand_over`), and the host runs the script from its beginning; its
--- commands are answered as they were. So nothing that lasts may have been changed before.
+-- The host runs scripts, or the engine does (native/lua.c), which knows no function of the host: then `fast` is true.
+-- Such a run ends where it would need one (`hand_over`). The host then runs the script from its beginning, and answers
+-- its commands as they were answered. So nothing that lasts may have been changed before.
 local FAST_TICKS_MAX = 100 -- calls of the hook in a run by the engine, some 1 ms
 local FAST_STEPS_MAX, STEPS_OF_A_TICK = 1000000, 20000 -- of a pattern: what one may need, and how it counts
 local fast, ticks = false, 0
@@ -114,7 +115,8 @@ local function type_error(index, expected, count, value)
 end
 
 local PLACELESS = { -- what Lua says within a function of C without telling where
-  ["not enough memory"] = true, ["invalid key to 'next'"] = true, ["table index is nil"] = true, ["table index is NaN"] = true,
+  ["not enough memory"] = true, ["invalid key to 'next'"] = true, ["table index is nil"] = true,
+    ["table index is NaN"] = true,
 }
 
 -- What a native function said through `pcall`, where it has neither its name nor its place, said again with both.
@@ -153,7 +155,9 @@ local METATABLE = protect({}) -- what scripts get for the metatable of a protect
 local GLOBALS = {}
 setmetatable(GLOBALS, {
   __index = function(_, name)
-    if type(name) ~= "string" and type(name) ~= "number" then throw("Second argument to luaProtectedTableError must be a string or number") end
+    if type(name) ~= "string" and type(name) ~= "number" then
+      throw("Second argument to luaProtectedTableError must be a string or number")
+    end
     throw(format("Script attempted to access nonexistent global variable '%s'", name))
   end,
 })
@@ -165,7 +169,8 @@ local function copy(from)
   return to
 end
 
-for _, name in ipairs({ "assert", "error", "ipairs", "rawequal", "select", "tonumber", "tostring", "type", "gcinfo" }) do
+for _, name in ipairs({ "assert", "error", "ipairs", "rawequal", "select", "tonumber", "tostring", "type",
+  "gcinfo" }) do
   GLOBALS[name] = CONSTANTS[name]
 end
 all_by_host(GLOBALS, "gcinfo") -- no two runs are told the same
@@ -228,7 +233,9 @@ function GLOBALS.unpack(...)
   local t, from, to = ...
   if type(t) == "table" and (from ~= nil or to ~= nil) then
     local first, last = tonumber(from or 1), tonumber(to or #t)
-    if first and last and type(from) ~= "table" and to_int(last) - to_int(first) >= 8000 then throw("too many results to unpack") end
+    if first and last and type(from) ~= "table" and to_int(last) - to_int(first) >= 8000 then
+      throw("too many results to unpack")
+    end
     if first and last then return select(1, relay(pcall(unpack, t, to_int(first), to_int(last)))) end
   end
   return select(1, relay(pcall(unpack, ...)))
@@ -251,8 +258,8 @@ function GLOBALS.pcall(...)
   return as_message(pcall(...))
 end
 
--- Lua calls a handler where the error was thrown. Of one that the hook throws that is inside the hook, where no other hook
--- stops it: the script's own handler is left out then.
+-- Lua calls a handler where the error was thrown. Of one that the hook throws that is inside the hook, where no other
+-- hook stops it: the script's own handler is left out then.
 function GLOBALS.xpcall(...)
   local called, handler = ...
   if select("#", ...) < 2 then argument_error(2, "value expected") end
@@ -265,7 +272,8 @@ end
 -- Compiled code is not loaded: no verifier stands behind it. A blank before it makes the parser say what it is.
 local function compile(text, name)
   name = name or text
-  -- The parser keeps the name by its address alone, as far as the first NUL (CVE-2025-49844): this string stays where it is.
+  -- The parser keeps the name by its address alone, as far as the first NUL (CVE-2025-49844): this string stays where
+  -- it is.
   name = sub(name, 1, (find(name, "\0", 1, true) or #name + 1) - 1)
   if not host_fits(text) then return nil, "more than four parameters before '...' are not supported" end
   if sub(name, 1, #HERE) == HERE then name = "=(load)" end -- nobody's code may pass for the sandbox's
@@ -422,7 +430,8 @@ function STRING.gsub(...)
     if thrown then error(thrown[1], 0) end
     say_again((...))
   end
-  return select(1, finished(pcall(gsub, subject, pattern, function(...) return select(1, called(pcall(with, ...))) end, count)))
+  return select(1, finished(pcall(gsub, subject, pattern, function(...) return select(1, called(pcall(with, ...))) end,
+    count)))
 end
 if STRING.gfind then STRING.gfind = STRING.gmatch end
 
@@ -462,8 +471,8 @@ GLOBALS.math = protect(MATH)
 -- -- libraries that come with Redis ----------------------------------------------------------------------------
 local NULL = newproxy(false) -- cjson.null: a userdata without a metatable
 local CJSON = modules.cjson(NULL, throw, argument_error, type_error, fast_json)
-all_by_host(CJSON, "encode_sparse_array", "encode_max_depth", "decode_max_depth", "encode_number_precision", "encode_keep_buffer",
-  "encode_invalid_numbers", "decode_invalid_numbers") -- settings outlive a script
+all_by_host(CJSON, "encode_sparse_array", "encode_max_depth", "decode_max_depth", "encode_number_precision",
+  "encode_keep_buffer", "encode_invalid_numbers", "decode_invalid_numbers") -- settings outlive a script
 GLOBALS.cjson = protect(CJSON)
 GLOBALS.cmsgpack = protect(modules.cmsgpack(throw, argument_error, type_error, host_float, host_unfloat))
 GLOBALS.struct = protect(modules.struct(throw, argument_error, type_error, host_float, host_unfloat))
@@ -635,7 +644,8 @@ REDIS.REDIS_VERSION, REDIS.REDIS_VERSION_NUM = modules.version, modules.version_
 GLOBALS.redis = protect(REDIS)
 
 -- -- running ---------------------------------------------------------------------------------------------------
-local KILLED = { [1] = "Script killed by user with SCRIPT KILL...", [2] = "Script ended: it ran for longer than a script may" }
+local KILLED = { [1] = "Script killed by user with SCRIPT KILL...",
+  [2] = "Script ended: it ran for longer than a script may" }
 local running = false
 
 hook = function()
@@ -649,12 +659,14 @@ hook = function()
   if not (reason and running) then return end
   sethook(hook, "", 1)
   dying = true
-  -- Never in this file, whose loops are bounded: what is caught here must be told. The next instruction of others ends it.
+  -- Never in this file, whose loops are bounded: what is caught here must be told. The next instruction of others ends
+  -- it.
   if getinfo(2, "S").source ~= HERE then error(error_table(KILLED[reason]), 0) end
 end
 
--- Where an uncaught error came from. Redis looks at the function that failed and, where that is one of C, at its caller. A
--- run of frames of the sandbox, with the C function that the innermost of them called, stands for one function of C.
+-- Where an uncaught error came from. Redis looks at the function that failed and, where that is one of C, at its
+-- caller. A run of frames of the sandbox, with the C function that the innermost of them called, stands for one
+-- function of C.
 local function with_place(err)
   if fast and dying then return err end -- it is the host's to tell
   local level = 2
@@ -688,7 +700,9 @@ local function outcome(ok, value, proto)
   if ok then
     local kind = type(value)
     if kind == "string" then return BULK, value end
-    if kind == "number" and value == floor(value) and value < 9007199254740992 and value > -9007199254740992 then return NUMBER, value end
+    if kind == "number" and value == floor(value) and value < 9007199254740992 and value > -9007199254740992 then
+      return NUMBER, value
+    end
     if kind == "nil" then return NULLED end
     if kind == "table" then
       local message = rawget(value, "err")
@@ -703,7 +717,8 @@ local function outcome(ok, value, proto)
   local message, source, line = rawget(value, "err"), rawget(value, "source"), rawget(value, "line")
   if type(message) ~= "string" and type(message) ~= "number" then message = "(null)" end
   if (type(source) == "string" or type(source) == "number") and (type(line) == "string" or type(line) == "number") then
-    return FAILED, tostring(message), rawget(value, "ignore_error_stats_update") == true, tostring(source), tostring(line)
+    return FAILED, tostring(message), rawget(value, "ignore_error_stats_update") == true, tostring(source),
+      tostring(line)
   end
   return FAILED, tostring(message), rawget(value, "ignore_error_stats_update") == true
 end

@@ -1,8 +1,10 @@
 -- The `struct` library that comes with Redis: numbers and strings to bytes and back, by a format.
 
-local byte, sub, char, rep, find, format, concat, reverse = string.byte, string.sub, string.char, string.rep, string.find, string.format,
+local byte, sub, char, rep, find, format, concat, reverse =
+  string.byte, string.sub, string.char, string.rep, string.find, string.format,
   table.concat, string.reverse
-local floor, tonumber, tostring, type, select, unpack, upper = math.floor, tonumber, tostring, type, select, unpack, string.upper
+local floor, tonumber, tostring, type, select, unpack, upper = math.floor, tonumber, tostring, type, select, unpack,
+  string.upper
 local INT_MAX, INTEGER_BYTES_MAX, ALIGN_MAX = 2147483647, 32, 8
 local SIZES = { B = 1, b = 1, H = 2, h = 2, L = 8, l = 8, T = 8, f = 4, d = 8, x = 1 }
 local INTEGERS = { b = true, B = true, h = true, H = true, l = true, L = true, T = true, i = true, I = true }
@@ -17,7 +19,9 @@ return function(throw, argument_error, type_error, host_float, host_unfloat)
 
   local function number_of(index, count, value)
     local number = tonumber(value)
-    if not number or (type(value) ~= "number" and type(value) ~= "string") then type_error(index, "number", count, value) end
+    if not number or (type(value) ~= "number" and type(value) ~= "string") then
+      type_error(index, "number", count, value)
+    end
     return number
   end
 
@@ -41,7 +45,9 @@ return function(throw, argument_error, type_error, host_float, host_unfloat)
     if option == "c" then return digits(layout, at, 1) end
     if option == "i" or option == "I" then
       local size, stop = digits(layout, at, 4)
-      if size > INTEGER_BYTES_MAX then throw(format("integral size %d is larger than limit of %d", size, INTEGER_BYTES_MAX)) end
+      if size > INTEGER_BYTES_MAX then
+        throw(format("integral size %d is larger than limit of %d", size, INTEGER_BYTES_MAX))
+      end
       return size, stop
     end
     return 0, at
@@ -188,7 +194,8 @@ return function(throw, argument_error, type_error, host_float, host_unfloat)
       if size > #data or position > #data - size then argument_error(2, "data string too short") end
       if INTEGERS[option] then
         found = found + 1
-        results[found] = integer_from(sub(data, position + 1, position + size), size, state.big, option ~= upper(option))
+        results[found] = integer_from(sub(data, position + 1, position + size), size, state.big,
+          option ~= upper(option))
       elseif option == "x" then
         size = 1
       elseif option == "f" or option == "d" then

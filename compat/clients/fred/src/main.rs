@@ -1,4 +1,5 @@
-//! fred, asynchronous on tokio: `program 3|2` by protocol, or `program cluster`. Each check returns what was expected and what came when it fails.
+//! fred, asynchronous on tokio: `program 3|2` by protocol, or `program cluster`. Each check returns what was expected
+//! and what came when it fails.
 
 mod cluster;
 
@@ -30,7 +31,8 @@ fn is_old() -> bool {
 
 /// A client that is connected; `change` is what differs from the defaults.
 async fn connect(at: u16, change: impl FnOnce(&mut Config)) -> Result<Client, Error> {
-    let mut config = Config { server: ServerConfig::new_centralized(variable("RESPRAM_HOST"), at), ..Config::default() };
+    let mut config = Config { server: ServerConfig::new_centralized(variable("RESPRAM_HOST"), at),
+        ..Config::default() };
     config.version = if is_old() { RespVersion::RESP2 } else { RespVersion::RESP3 };
     change(&mut config);
     let client = Builder::from_config(config)
@@ -117,7 +119,8 @@ async fn single(node: &Client) {
         same(got, vec![Some("v".into()), None, Some("v".into())])
     }).await;
     check("set-nx", async {
-        same(node.set::<Option<String>, _, _>("once", "a", MINUTE, Some(SetOptions::NX), false).await?, Some("OK".into()))?;
+        same(node.set::<Option<String>, _, _>("once", "a", MINUTE, Some(SetOptions::NX), false).await?,
+            Some("OK".into()))?;
         same(node.set::<Option<String>, _, _>("once", "b", MINUTE, Some(SetOptions::NX), false).await?, None)?;
         same(node.get::<String, _>("once").await?, "a".into())
     }).await;

@@ -17,7 +17,8 @@ fn ask(word: &str, answer: &str) -> Outcome {
 
 fn forwarded(urls: &[String]) -> i64 {
     let count = |url: &String| -> RedisResult<i64> {
-        let facts: String = redis::cmd("INFO").arg("replication").query(&mut Client::open(url.as_str())?.get_connection()?)?;
+        let facts: String = redis::cmd("INFO").arg("replication")
+            .query(&mut Client::open(url.as_str())?.get_connection()?)?;
         let line = facts.lines().find_map(|line| line.strip_prefix("forwarded_commands:")).unwrap_or("0");
         Ok(line.trim().parse().unwrap_or(0))
     };
@@ -72,7 +73,8 @@ fn returned(client: &mut ClusterConnection) -> Outcome {
 
 pub fn run() -> Result<(), Box<dyn std::error::Error>> {
     let host = variable("RESPRAM_HOST");
-    let urls: Vec<String> = variable("RESPRAM_ENCLAVE").split(',').map(|port| format!("redis://{host}:{port}")).collect();
+    let urls: Vec<String> = variable("RESPRAM_ENCLAVE").split(',').map(|port| format!("redis://{host}:{port}"))
+        .collect();
     let mut client = ClusterClient::new(vec![urls[0].clone()])?.get_connection()?;
     check("connect", (|| same(client.set_ex::<_, _, String>("first", "v", 60)?, "OK".into()))());
     check("route", route(&mut client, &urls));

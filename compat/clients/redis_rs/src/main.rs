@@ -2,7 +2,8 @@
 
 mod cluster;
 
-use redis::{Client, Commands, Connection, ExistenceCheck, ExpireOption, RedisResult, SetExpiry, SetOptions, TlsCertificates};
+use redis::{Client, Commands, Connection, ExistenceCheck, ExpireOption, RedisResult, SetExpiry, SetOptions,
+    TlsCertificates};
 use std::collections::HashSet;
 use std::fmt::Debug;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -212,7 +213,8 @@ fn others(node: &mut Connection) {
         same(node.get::<_, String>("stays")?, "v".into())
     })());
     check("del-in-multi", (|| {
-        let got: RedisResult<(String, i64)> = redis::pipe().atomic().set_ex("sibling", "v", 60).del("sibling").query(node);
+        let got: RedisResult<(String, i64)> = redis::pipe().atomic().set_ex("sibling", "v", 60).del("sibling")
+            .query(node);
         refused(got, "refused by design")?;
         same(node.get::<_, String>("sibling")?, "v".into())
     })());

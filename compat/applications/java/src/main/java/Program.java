@@ -56,7 +56,9 @@ public class Program {
     static void becomes(String what, java.util.concurrent.Callable<Boolean> fact) throws Exception {
         long end = System.currentTimeMillis() + PATIENCE_MS;
         while (!fact.call()) {
-            if (System.currentTimeMillis() > end) throw new AssertionError("expected=" + what + " got=not within " + PATIENCE_MS + " ms");
+            if (System.currentTimeMillis() > end) {
+                throw new AssertionError("expected=" + what + " got=not within " + PATIENCE_MS + " ms");
+            }
             Thread.sleep(50);
         }
     }
@@ -83,7 +85,8 @@ public class Program {
             provider.lock(job("report", 60_000, 0)).orElseThrow().unlock();
         });
         check("extend", () -> {
-            var mine = provider.lock(job("extended", 1_000, 0)).orElseThrow().extend(Duration.ofSeconds(60), Duration.ZERO).orElseThrow();
+            var mine = provider.lock(job("extended", 1_000, 0)).orElseThrow()
+                .extend(Duration.ofSeconds(60), Duration.ZERO).orElseThrow();
             Thread.sleep(1_200);
             same(provider.lock(job("extended", 60_000, 0)).isPresent(), false);
             mine.unlock();
@@ -179,18 +182,24 @@ public class Program {
     static void bucket4j() {
         RedisClient client = RedisClient.create("redis://" + HOST + ":" + PORT);
         var manager = Bucket4jLettuce.casBasedBuilder(client)
-            .expirationAfterWrite(ExpirationAfterWriteStrategy.basedOnTimeForRefillingBucketUpToMax(Duration.ofSeconds(10))).build();
-        var limit = BucketConfiguration.builder().addLimit(one -> one.capacity(3).refillIntervally(3, Duration.ofSeconds(2))).build();
+            .expirationAfterWrite(
+                ExpirationAfterWriteStrategy.basedOnTimeForRefillingBucketUpToMax(Duration.ofSeconds(10)))
+            .build();
+        var limit = BucketConfiguration.builder()
+            .addLimit(one -> one.capacity(3).refillIntervally(3, Duration.ofSeconds(2))).build();
         byte[] key = "bucket:ada".getBytes(StandardCharsets.UTF_8);
         var bucket = manager.builder().build(key, () -> limit);
         check("spend", () -> {
-            for (int left = 2; left >= 0; left--) same(bucket.tryConsumeAndReturnRemaining(1).getRemainingTokens(), (long) left);
+            for (int left = 2; left >= 0; left--) {
+                same(bucket.tryConsumeAndReturnRemaining(1).getRemainingTokens(), (long) left);
+            }
             same(bucket.tryConsume(1), false);
         });
         check("refill", () -> becomes("refilled", () -> bucket.tryConsume(3)));
         check("another-process", () -> same(manager.builder().build(key, () -> limit).tryConsume(3), false));
         check("race", () -> {
-            var wide = BucketConfiguration.builder().addLimit(one -> one.capacity(100).refillIntervally(1, Duration.ofHours(1))).build();
+            var wide = BucketConfiguration.builder()
+                .addLimit(one -> one.capacity(100).refillIntervally(1, Duration.ofHours(1))).build();
             var shared = manager.builder().build("bucket:shared".getBytes(StandardCharsets.UTF_8), () -> wide);
             var spent = new java.util.concurrent.atomic.AtomicInteger();
             Thread[] threads = new Thread[4];

@@ -62,7 +62,8 @@ public final class Program {
             }
         });
         Telling.check("tls", () -> {
-            DefaultJedisClientConfig.Builder config = DefaultJedisClientConfig.builder().ssl(true).sslSocketFactory(Telling.tls().getSocketFactory());
+            DefaultJedisClientConfig.Builder config = DefaultJedisClientConfig.builder().ssl(true)
+                .sslSocketFactory(Telling.tls().getSocketFactory());
             try (Jedis other = connect(Telling.TLS_PORT, config)) {
                 Telling.same(other.setex("tls", 60, "v"), "OK");
                 Telling.same(other.get("tls"), "v");
@@ -185,7 +186,8 @@ public final class Program {
             Telling.same(node.publish("news", "two"), 0L);
         });
         Telling.check("expired-event", () -> {
-            Telling.same(heard("__keyevent@0__:expired", () -> node.psetex("brief", 80, "v")), "__keyevent@0__:expired=brief");
+            Telling.same(heard("__keyevent@0__:expired", () -> node.psetex("brief", 80, "v")),
+                "__keyevent@0__:expired=brief");
             Telling.same(node.get("brief"), null);
         });
         Telling.check("binary", () -> {
@@ -203,12 +205,14 @@ public final class Program {
 
     private static void others(Jedis node) {
         Telling.check("auth", () -> {
-            try (Jedis other = connect(Telling.AUTH_PORT, DefaultJedisClientConfig.builder().password(Telling.PASSWORD))) {
+            try (Jedis other = connect(Telling.AUTH_PORT, DefaultJedisClientConfig.builder()
+                .password(Telling.PASSWORD))) {
                 Telling.same(other.ping(), "PONG");
             }
         });
         Telling.check("auth-refused", () ->
-            Telling.refused(() -> connect(Telling.AUTH_PORT, DefaultJedisClientConfig.builder().password("wrong")).ping(), "invalid username-password pair"));
+            Telling.refused(() -> connect(Telling.AUTH_PORT, DefaultJedisClientConfig.builder().password("wrong"))
+                .ping(), "invalid username-password pair"));
         Telling.check("select", () -> {
             try (Jedis other = connect(Telling.PORT, DefaultJedisClientConfig.builder().database(5))) {
                 other.setex("there", 60, "v");

@@ -48,7 +48,8 @@ final class Telling {
     }
 
     static void same(Object got, Object expected) {
-        boolean equal = got instanceof byte[] a && expected instanceof byte[] b ? Arrays.equals(a, b) : Objects.equals(got, expected);
+        boolean equal = got instanceof byte[] a && expected instanceof byte[] b
+            ? Arrays.equals(a, b) : Objects.equals(got, expected);
         if (!equal) throw new Difference("expected=" + shown(expected) + " got=" + shown(got));
     }
 
@@ -82,7 +83,8 @@ final class Telling {
         KeyStore trusted = KeyStore.getInstance(KeyStore.getDefaultType());
         trusted.load(null, null);
         try (InputStream authority = Files.newInputStream(Path.of(TLS_CA))) {
-            trusted.setCertificateEntry("matrix", CertificateFactory.getInstance("X.509").generateCertificate(authority));
+            trusted.setCertificateEntry("matrix", CertificateFactory.getInstance("X.509")
+                .generateCertificate(authority));
         }
         TrustManagerFactory trust = TrustManagerFactory.getInstance(TrustManagerFactory.getDefaultAlgorithm());
         trust.init(trusted);

@@ -18,7 +18,10 @@ import java.util.concurrent.TimeUnit;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
-/** Lettuce's cluster client on three nodes, one of which is lost and comes back. Its topology follows what happens, as its manual advises. */
+/**
+ * Lettuce's cluster client on three nodes, one of which is lost and comes back. Its topology follows what happens, as
+ * its manual advises.
+ */
 public final class Cluster {
     private static final long FAILOVER_MS_MAX = 30_000;
     private static final String[] PORTS = System.getenv("RESPRAM_ENCLAVE").split(",");
@@ -33,7 +36,8 @@ public final class Cluster {
     private static long forwarded(StatefulRedisClusterConnection<String, String> connection) {
         long sum = 0;
         for (String port : PORTS) {
-            Matcher found = FORWARDED.matcher(connection.getConnection(Telling.HOST, Integer.parseInt(port)).sync().info("replication"));
+            Matcher found = FORWARDED.matcher(connection.getConnection(Telling.HOST, Integer.parseInt(port)).sync()
+                .info("replication"));
             if (found.find()) sum += Long.parseLong(found.group(1));
         }
         return sum;
@@ -57,16 +61,20 @@ public final class Cluster {
 
     public static void main(String[] arguments) {
         Telling.say("version " + arguments[0]);
-        RedisURI seed = RedisURI.builder().withHost(Telling.HOST).withPort(Integer.parseInt(PORTS[0])).withTimeout(Duration.ofSeconds(2)).build();
+        RedisURI seed = RedisURI.builder().withHost(Telling.HOST).withPort(Integer.parseInt(PORTS[0]))
+            .withTimeout(Duration.ofSeconds(2)).build();
         RedisClusterClient cluster = RedisClusterClient.create(seed);
         cluster.setOptions(ClusterClientOptions.builder().topologyRefreshOptions(ClusterTopologyRefreshOptions.builder()
-            .enableAllAdaptiveRefreshTriggers().adaptiveRefreshTriggersTimeout(Duration.ofMillis(200)).refreshTriggersReconnectAttempts(1)
+            .enableAllAdaptiveRefreshTriggers().adaptiveRefreshTriggersTimeout(Duration.ofMillis(200))
+            .refreshTriggersReconnectAttempts(1)
             .enablePeriodicRefresh(Duration.ofSeconds(1)).build()).build());
         StatefulRedisClusterConnection<String, String> connection = cluster.connect();
         RedisAdvancedClusterCommands<String, String> client = connection.sync();
         Telling.check("connect", () -> {
             Telling.same(client.setex("first", 60, "v"), "OK");
-            for (RedisClusterNode node : cluster.getPartitions()) Telling.same(node.is(RedisClusterNode.NodeFlag.UPSTREAM), true);
+            for (RedisClusterNode node : cluster.getPartitions()) {
+                Telling.same(node.is(RedisClusterNode.NodeFlag.UPSTREAM), true);
+            }
             Telling.same(cluster.getPartitions().size(), 3);
         });
         Telling.check("route", () -> {
@@ -80,7 +88,8 @@ public final class Cluster {
             Telling.same(found.get(0).getValue() + found.get(1).getValue() + found.get(2).hasValue(), "abfalse");
         });
         Telling.check("transaction", () -> {
-            var node = connection.getConnection(cluster.getPartitions().getPartitionBySlot(io.lettuce.core.cluster.SlotHash.getSlot("{deal}1")).getNodeId()).sync();
+            var node = connection.getConnection(cluster.getPartitions()
+                .getPartitionBySlot(io.lettuce.core.cluster.SlotHash.getSlot("{deal}1")).getNodeId()).sync();
             var deal = (io.lettuce.core.api.sync.RedisCommands<String, String>) node;
             deal.multi();
             deal.setex("{deal}1", 60, "a");

@@ -27,7 +27,8 @@ import java.util.concurrent.TimeUnit;
 
 /** Lettuce: one shared connection, commands blocking, pipelines by futures. */
 public final class Program {
-    private static final int WRONG_TRIES_MAX = 4; // of a wrong password; from the sixth on the node lets an address wait
+    // of a wrong password; from the sixth on the node lets an address wait
+    private static final int WRONG_TRIES_MAX = 4;
 
     private static final RedisClient CLIENT = RedisClient.create(uri(Telling.PORT).build());
 
@@ -122,7 +123,8 @@ public final class Program {
         });
     }
 
-    private static void several(StatefulRedisConnection<String, String> connection, RedisCommands<String, String> node) {
+    private static void several(
+        StatefulRedisConnection<String, String> connection, RedisCommands<String, String> node) {
         Telling.check("scan", () -> {
             for (int number = 0; number < 300; number++) node.setex("scan:" + number, 60, "v");
             Set<String> seen = new HashSet<>();
@@ -137,7 +139,9 @@ public final class Program {
                 connection.async().setex("pipe:" + number, 60, "" + number);
                 got.add(connection.async().get("pipe:" + number));
             }
-            for (int number = 0; number < 200; number++) Telling.same(got.get(number).get(5, TimeUnit.SECONDS), "" + number);
+            for (int number = 0; number < 200; number++) {
+                Telling.same(got.get(number).get(5, TimeUnit.SECONDS), "" + number);
+            }
         });
         Telling.check("multi", () -> {
             node.multi();
@@ -177,7 +181,8 @@ public final class Program {
         Telling.check("publish-subscribe", () ->
             Telling.same(heard("ne*", () -> Telling.same(node.publish("news", "one"), 1L)), "news=one"));
         Telling.check("expired-event", () -> {
-            Telling.same(heard("__keyevent@0__:expired", () -> node.psetex("brief", 80, "v")), "__keyevent@0__:expired=brief");
+            Telling.same(heard("__keyevent@0__:expired", () -> node.psetex("brief", 80, "v")),
+                "__keyevent@0__:expired=brief");
             Telling.same(node.get("brief"), null);
         });
         RedisCommands<byte[], byte[]> bytes = CLIENT.connect(ByteArrayCodec.INSTANCE).sync();
@@ -201,24 +206,27 @@ public final class Program {
     }
 
     /**
-     * Lettuce closes the connection on the error, and now and then its own closing is quicker than the error on its way to the
-     * caller, who then sees "Connection closed prematurely" or "RedisHandshakeHandler not registered": 5 of 600 times against
-     * redis-server 7.0, 2 of 600 against respram. So a try of which nothing can be learnt is made again.
+     * Lettuce closes the connection on the error, and now and then its own closing is quicker than the error on its way
+     * to the caller, who then sees "Connection closed prematurely" or "RedisHandshakeHandler not registered": 5 of 600
+     * times against redis-server 7.0, 2 of 600 against respram. So a try of which nothing can be learnt is made again.
      */
     private static void wrongPassword() {
         for (int tries = 1; ; tries++) {
             try {
-                Telling.refused(() -> pingOf(uri(Telling.AUTH_PORT).withPassword("wrong".toCharArray()).build()), "invalid username-password pair");
+                Telling.refused(() -> pingOf(uri(Telling.AUTH_PORT).withPassword("wrong".toCharArray()).build()),
+                    "invalid username-password pair");
                 return;
             } catch (Telling.Difference error) {
-                boolean itsOwn = error.getMessage().contains("closed prematurely") || error.getMessage().contains("RedisHandshakeHandler");
+                boolean itsOwn = error.getMessage().contains("closed prematurely")
+                    || error.getMessage().contains("RedisHandshakeHandler");
                 if (!itsOwn || tries == WRONG_TRIES_MAX) throw error;
             }
         }
     }
 
     private static void others(RedisCommands<String, String> node) {
-        Telling.check("auth", () -> Telling.same(pingOf(uri(Telling.AUTH_PORT).withPassword(Telling.PASSWORD.toCharArray()).build()), "PONG"));
+        Telling.check("auth", () -> Telling.same(pingOf(uri(Telling.AUTH_PORT)
+            .withPassword(Telling.PASSWORD.toCharArray()).build()), "PONG"));
         Telling.check("auth-refused", Program::wrongPassword);
         Telling.check("select", () -> {
             try (RedisClient client = RedisClient.create(uri(Telling.PORT).withDatabase(5).build())) {

@@ -39,8 +39,10 @@ public final class Program {
 
         @Bean
         public RedisCacheManager cacheManager(LettuceConnectionFactory connections) {
-            RedisCacheConfiguration minute = RedisCacheConfiguration.defaultCacheConfig().entryTtl(Duration.ofMinutes(1));
-            return RedisCacheManager.builder(RedisCacheWriter.create(connections, writer -> writer.immediateWrites(isAtOnce)))
+            RedisCacheConfiguration minute = RedisCacheConfiguration.defaultCacheConfig()
+                .entryTtl(Duration.ofMinutes(1));
+            return RedisCacheManager.builder(RedisCacheWriter.create(connections,
+                writer -> writer.immediateWrites(isAtOnce)))
                 .cacheDefaults(minute)
                 .withCacheConfiguration("brief", minute.entryTtl(Duration.ofSeconds(1)))
                 .withCacheConfiguration("bare", RedisCacheConfiguration.defaultCacheConfig())
@@ -85,7 +87,8 @@ public final class Program {
             String refusal = call.run();
             say(refusal == null ? "ok " + name : "limit " + name + " " + refusal);
         } catch (Throwable error) {
-            say("fail " + name + " " + (error instanceof AssertionError ? error.getMessage() : "expected=no error got=" + error));
+            say("fail " + name + " " + (error instanceof AssertionError
+                ? error.getMessage() : "expected=no error got=" + error));
         }
     }
 
@@ -129,7 +132,8 @@ public final class Program {
         isAtOnce = arguments[1].equals("at-once");
         say("version " + arguments[0]);
         try (var context = new AnnotationConfigApplicationContext(Application.class)) {
-            checks(context.getBean(RedisCacheManager.class), context.getBean(StringRedisTemplate.class), context.getBean(Books.class));
+            checks(context.getBean(RedisCacheManager.class), context.getBean(StringRedisTemplate.class),
+                context.getBean(Books.class));
         }
         say("done");
     }
@@ -189,14 +193,16 @@ public final class Program {
             else books.forget("a");
             refused(() -> manager.getCache("books").evictIfPresent("a"), "refused by design");
             same(books.title("a"), "a-1");
-            return isAtOnce ? "evict raises, and the value stays" : "only evictIfPresent raises: evict does not wait for the reply; the value stays";
+            return isAtOnce ? "evict raises, and the value stays"
+                : "only evictIfPresent raises: evict does not wait for the reply; the value stays";
         });
         check("clear", () -> {
             if (isAtOnce) refused(cache::clear, "refused by design");
             else cache.clear();
             refused(cache::invalidate, "refused by design");
             same(cache.get("once", String.class), "a");
-            return isAtOnce ? "clear raises, and the values stay" : "only invalidate raises: clear does not wait for the reply; the values stay";
+            return isAtOnce ? "clear raises, and the values stay"
+                : "only invalidate raises: clear does not wait for the reply; the values stay";
         });
     }
 }
