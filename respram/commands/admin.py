@@ -119,7 +119,7 @@ def memory_usage(conn: Conn, argv: list[bytes]) -> Reply:
         return None
     overhead_bytes = conn.node.engine.counters().get("record_overhead_bytes", 0)
     if not entry.kind:
-        return len(argv[2]) + entry.length + overhead_bytes
+        return len(argv[2]) + entry.length + entry.shares_bytes + overhead_bytes
     sampled = conn.node.engine.members(conn.session.db, argv[2], 0, MEASURED_MEMBERS, conn.now_ms).members
     one_bytes = sum(len(argv[2]) + len(one.name) + len(one.value) for one in sampled) // max(len(sampled), 1)
     return len(argv[2]) + overhead_bytes + entry.length * (one_bytes + overhead_bytes)

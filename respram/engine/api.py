@@ -87,6 +87,7 @@ class Entry(NamedTuple):
     node: int
     kind: int = 0  # of a collection: HASH, SET or ZSET (record.py); else 0
     version: int = 0  # of a collection: changes with every change of its members, whoever makes it
+    shares_bytes: int = 0  # of a counter: what each node has added to it, beside the digits (pure/shares.py)
 
 
 class Member(NamedTuple):

@@ -43,6 +43,14 @@ def test_memory_usage_grows_with_key_and_value(client: Client) -> None:
     assert client(b"MEMORY", b"USAGE", b"k") == b"$-1\r\n"
 
 
+def test_memory_usage_counts_what_each_node_has_added_to_a_counter(client: Client) -> None:
+    client.rig.engine.track(7)  # with peers, counters keep shares
+    client(b"INCR", b"n")
+    counted = int(client(b"MEMORY", b"USAGE", b"n")[1:])
+    client(b"SET", b"n", b"1")
+    assert counted - int(client(b"MEMORY", b"USAGE", b"n")[1:]) == 32 + 24
+
+
 def test_memory_stats_count_what_is_there(client: Client) -> None:
     client(b"SET", b"k", b"x" * 1000)
     client(b"HELLO", b"3")

@@ -201,6 +201,7 @@ cdef extern from "engine.h":
     int64_t record_deadline_ms(const Record *)
     Span record_key(const Record *)
     size_t record_value_bytes(const Record *)
+    Span record_lying(const Record *)
     size_t record_packed_bytes(const Engine *, const Record *)
     void record_pack(const Engine *, const Record *, uint8_t *)
     bint channels_listen(Engine *, CSession *, Span, bint)

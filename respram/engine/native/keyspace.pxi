@@ -28,7 +28,7 @@ cdef object entry_of(NativeEngine engine, int db, bytes key, int64_t now_ms, bin
         if not seal_open(engine.c, record, <uint8_t *>PyBytes_AS_STRING(value)):
             raise MemoryError
     return Entry(value, length, record_deadline_ms(record), bool(record.flags & RECORD_IMPLICIT),
-                 record.clock, engine.c.nodes.numbers[record.node])
+                 record.clock, engine.c.nodes.numbers[record.node], 0, 0, record_lying(record).len - length)
 
 
 cdef object rows_store(NativeEngine engine, int db, bytes key, bytes value, int64_t deadline_ms, bint implicit,

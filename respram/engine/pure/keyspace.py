@@ -179,7 +179,9 @@ class Keyspace:
 
     def _entry(self, row: Row, value: bytes, length: int) -> Entry:
         if not row.kind:
-            return Entry(value, length, row.deadline_ms, row.implicit, row.clock, row.node)
+            return Entry(
+                value, length, row.deadline_ms, row.implicit, row.clock, row.node, shares_bytes=len(row.shares)
+            )
         its = family.family_of(self, row)
         return Entry(b"", its.count, row.deadline_ms, row.implicit, row.clock, row.node, row.kind, its.version)
 
