@@ -134,7 +134,7 @@ class Conn:
     wrote_beyond: bool = False
     script_proto: int = 0  # protocol of the replies to the script whose command runs; 0: none does
     scripts_us: int = 0  # time that the scripts of this EXEC have taken
-    exec_begun_us: int = 0
+    exec_end_us: int = 0  # processor time at which this EXEC has had its share; scripts move it
     # Watched keys and their stamps at WATCH.
     watched: dict[Watched, tuple[int, int] | None] = field(default_factory=dict)
     watched_bytes: int = 0  # of all watched keys together
@@ -347,6 +347,7 @@ class Node:
     started_ms: int
     pid: int
     micros: Callable[[], int]  # a monotonic clock in microseconds, for timing commands
+    worked_us: Callable[[], int]  # processor time that serving has taken, in microseconds
     wall_us: Callable[[], int]  # clock: Unix time in microseconds
     draw: Callable[[], int]  # 64 random bits
     usage: Callable[[], dict[str, float]]  # resident bytes, CPU seconds and more of the process, for INFO

@@ -133,7 +133,7 @@ def _evaluate(conn: Conn, argv: list[bytes], name: bytes, *, by_digest: bool, re
         slice_us = min(slice_us, ALONE_MS_MAX * 1000)
     if slice_us <= 0:
         raise SPENT
-    begun_us = conn.node.micros()
+    begun_us, worked_us = conn.node.micros(), conn.node.worked_us()
     try:
         return _go_on(
             conn,
@@ -143,6 +143,7 @@ def _evaluate(conn: Conn, argv: list[bytes], name: bytes, *, by_digest: bool, re
         )
     finally:
         conn.scripts_us += conn.node.micros() - begun_us
+        conn.exec_end_us += conn.node.worked_us() - worked_us
 
 
 def _go_on(conn: Conn, digest: bytes, calls: Calls, step: Callable[[], Outcome | None]) -> Reply:

@@ -24,8 +24,9 @@ WATCHED_KEYS_MAX = 16_384  # of one connection: EXEC checks each of them without
 # A breath of a long reply counts for so many bytes of values: the 400 that one may have are most of what a transaction
 # may read, so that 8,192 KEYS are not 8,192 times as long as one.
 BREATH_BYTES = 64 << 10
-# For which the commands of a transaction that have no fast path may hold the node, scripts aside, which have their own
-# limit. Nothing of it can give way. Peers suspect a node that is silent for 1.5 s.
+# Processor time for which the commands of a transaction that have no fast path may hold the node, scripts aside, which
+# have their own limit. Nothing of it can give way. Peers suspect a node that is silent for 1.5 s. Time in which the
+# node had no processor does not count: a busy machine would refuse what an idle one serves.
 EXEC_US_MAX = 500_000
 
 NESTED = ClientError(b"ERR MULTI calls can not be nested")
@@ -162,7 +163,7 @@ def _exec_queued(conn: Conn) -> Reply:
 
 
 def _begin(conn: Conn) -> None:
-    conn.executing, conn.scripts_us, conn.exec_begun_us = True, 0, conn.node.micros()
+    conn.executing, conn.scripts_us, conn.exec_end_us = True, 0, conn.node.worked_us() + EXEC_US_MAX
 
 
 def take_over(conn: Conn) -> None:
@@ -200,7 +201,7 @@ def _element(conn: Conn, command: Command, argv: list[bytes]) -> Reply:
     try:
         if conn.node.engine.spent():
             raise READS_TOO_MUCH
-        if conn.node.micros() - conn.exec_begun_us - conn.scripts_us > EXEC_US_MAX:
+        if conn.node.worked_us() > conn.exec_end_us:
             raise TOOK_TOO_LONG
         check(conn, command, argv)
         return call(conn, command, argv)

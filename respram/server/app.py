@@ -117,8 +117,9 @@ class App:
             config=config, limits=config.limits, settings=settings,
             engine=self._engine(settings, trust),
             number=number, run_id=secrets.token_hex(20).encode(), started_ms=clock.now_ms(), pid=os.getpid(),
-            micros=clock.micros, wall_us=clock.wall_us, draw=partial(secrets.randbits, 64), usage=process.usage,
-            stop=self.stop, log=self.journal, requirepass=config.requirepass.encode(), soon=self.loop.call_soon,
+            micros=clock.micros, worked_us=clock.worked_us, wall_us=clock.wall_us,
+            draw=partial(secrets.randbits, 64), usage=process.usage, stop=self.stop, log=self.journal,
+            requirepass=config.requirepass.encode(), soon=self.loop.call_soon,
         )  # fmt: skip
 
     def _snapshots(self) -> Snapshots:

@@ -13,13 +13,12 @@ makes no Python call for a read of plain hot commands.
 import asyncio
 import select
 import socket
-import time
 from collections.abc import Callable
 from typing import Protocol
 
 from respram.commands.node import Conn
 from respram.engine.api import Engine, Session
-from respram.server.clock import micros, now_ms
+from respram.server.clock import micros, now_ms, worked_us
 
 READ_BYTES = 64 * 1024  # one read of one client
 EVENTS_MAX = 384  # sockets served in one turn of the loop
@@ -275,11 +274,6 @@ class PortablePump:
                 if at_us - begun_us > TURN_US:
                     break
         self._see_to_the_rest()
-
-
-def worked_us() -> int:
-    """Processor time of this thread: whoever is served while the machine is busy owes nothing for that."""
-    return time.thread_time_ns() // 1_000
 
 
 def make_pump(engine: Engine, loop: asyncio.AbstractEventLoop) -> Pump:

@@ -48,6 +48,7 @@ class Rig:
             started_ms=NOW,
             pid=4242,
             micros=lambda: next(self.ticks),
+            worked_us=lambda: 0,
             wall_us=lambda: self.now_ms * 1000,
             draw=lambda: next(self.draws) & (1 << 64) - 1,
             usage=dict,

@@ -75,7 +75,7 @@ def make_node(config: Config, number: int, trust: Trust | None, log: Callable[[s
     node = Node(
         config=config, limits=config.limits, settings=settings, engine=peer_setup.make_engine(config, settings, trust),
         number=number, run_id=b"a" * 40, started_ms=clock.now_ms(), pid=1, micros=clock.micros, wall_us=clock.wall_us,
-        draw=lambda: 4, usage=dict, stop=lambda _: None, log=lambda line, _=0, /: log(line),
+        worked_us=clock.worked_us, draw=lambda: 4, usage=dict, stop=lambda _: None, log=lambda line, _=0, /: log(line),
     )  # fmt: skip
     observe(node)
     return node
