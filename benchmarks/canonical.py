@@ -1,7 +1,8 @@
 """The canonical comparison: `make bench`, or `python -m benchmarks.canonical --help`.
 
-Writes canonical.md, .json, .svg and .png into benchmarks/results, and the block of the README. A partial run (rows,
-turns or servers chosen, or --quick) goes to another name and leaves the README alone.
+Writes canonical.md, .json, .svg and .png into benchmarks/results, and the block of the README with its picture. A
+partial run (rows, turns or servers chosen, or --quick) goes to another name and leaves the README alone. --redraw
+measures nothing: it draws once more what the last whole run found.
 """
 
 import re
@@ -11,7 +12,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from benchmarks import options, plot, tables
+from benchmarks import glance, options, plot, tables
 from benchmarks.compare import Result, compare, gather
 from benchmarks.machine import Affinity
 from benchmarks.rows import Row, canonical
@@ -40,6 +41,7 @@ def parse(argv: list[str]) -> tuple[Namespace, list[Row], list[Kind]]:
     )
     parser.add_argument("--list", action="store_true", help="print the rows and end")
     parser.add_argument("--no-plot", action="store_true", help="no SVG and PNG, hence no need of matplotlib")
+    parser.add_argument("--redraw", action="store_true", help="measure nothing; draw from canonical.json, and end")
     parser.add_argument("--no-readme", action="store_true", help="leave the README as it is")
     given = parser.parse_args(argv)
     try:
@@ -60,6 +62,7 @@ def readme_block(facts: dict[str, str], results: list[Result]) -> str:
     )
     return (
         f"{tables.short_table(results)}\n\n"
+        f"![{glance.TITLE}: bars of {len(tables.SHORT_ROWS)} rows]({glance.PLACE.relative_to(ROOT).as_posix()})\n\n"
         f"{versions}. {said}; commit {facts['commit']}. P is the pipeline: so many commands are sent before a reply is "
         "awaited.\n"
         "A ratio below 1 means that respram took less; in brackets the lowest and the highest of the turns. All "
@@ -88,6 +91,17 @@ def work(given: Namespace, rows: list[Row], kinds: list[Kind], programs: Program
     save(results, whole)
     if whole and not given.quick and not given.no_readme:
         write_readme(README, readme_block(facts, results))
+        glance.write(results)
+
+
+def redraw(given: Namespace) -> None:
+    path = options.out_path(given, "canonical", True).with_suffix(".json")
+    facts, results = tables.from_json(path.read_text())
+    if not given.no_plot:
+        plot.draw(results, path)
+    if not given.no_readme:
+        write_readme(README, readme_block(facts, results))
+        glance.write(results)
 
 
 def write_readme(path: Path, block: str) -> None:
@@ -101,6 +115,9 @@ def main(argv: list[str]) -> int:
     given, rows, kinds = parse(argv)
     if given.list:
         print("\n".join(row.title for row in rows))
+        return 0
+    if given.redraw:
+        redraw(given)
         return 0
     return options.run(given, partial(work, given, rows, kinds))
 

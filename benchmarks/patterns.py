@@ -133,7 +133,7 @@ def main() -> None:
             f" Python {facts['python']}, load at the end {os.getloadavg()[0]:.0f}. Medians over one connection, the"
             " client's time included.",
             "",
-            f"| call, ms | no other keys | {told.keys:,} unrelated keys | ratio |",
+            f"| call, ms | no other keys | {told.keys:,} unrelated keys | with them / without |",
             "| --- | ---: | ---: | ---: |",
             *rows,
             "",

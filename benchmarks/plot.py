@@ -11,6 +11,7 @@ from benchmarks.servers import KINDS, BenchError
 
 COLOURS = {"native": "#1b6ca8", "valkey": "#c05746", "memcached": "#8a9a5b", "pure": "#a9bcd0", "floor": "#444444"}
 PNG_DOTS_PER_INCH = 130
+TITLE = "Server CPU per command, relative to Redis: shorter bars are better\n(a bar with two white strokes is cut)"
 RATIO_SHOWN_MAX = 4.0  # longer bars are cut, and the figure is written at their end
 
 
@@ -44,7 +45,7 @@ def draw(results: list[Result], path: Path) -> None:
     marks = [name for name in found if name == "floor"]
     series = [name for name in found if name not in marks]
     height = 0.8 / max(1, len(series))
-    figure, axes = pyplot.subplots(figsize=(9, 1.2 + len(results) * (0.16 + 0.13 * len(series))))
+    figure, axes = pyplot.subplots(figsize=(9, 1.9 + len(results) * (0.16 + 0.13 * len(series))))
     for at, name in enumerate(series):
         for line, value in enumerate(found[name]):
             where = line - 0.4 + height * (at + 0.5)
@@ -54,6 +55,10 @@ def draw(results: list[Result], path: Path) -> None:
             label = KINDS[name].label if line == _first(found[name]) else None
             shown = min(value, RATIO_SHOWN_MAX)
             axes.barh(where, shown, height * 0.92, color=COLOURS[name], label=label)
+            if value > shown:
+                for mark in (0.1, 0.06):
+                    slant = ([shown - mark - 0.01, shown - mark + 0.01], [where + height / 2, where - height / 2])
+                    axes.plot(*slant, color="white", linewidth=1.5)
             axes.text(shown + 0.02, where, f"{value:.2f}", fontsize=6, va="center")
     for name in marks:
         for line, value in enumerate(found[name]):
@@ -65,11 +70,15 @@ def draw(results: list[Result], path: Path) -> None:
     axes.set_ylim(len(results) - 0.5, -0.5)
     longest = max([1.0, *(one for values in found.values() for one in values if one)])
     axes.set_xlim(0, min(RATIO_SHOWN_MAX, longest) * 1.1)
-    axes.set_xlabel("server CPU per command, relative to Redis (less is better)", fontsize=8)
+    axes.set_xlabel("server CPU per command / Redis's", fontsize=8)
     axes.tick_params(axis="x", labelsize=7)
-    axes.legend(fontsize=7, loc="lower right")
     axes.spines[["top", "right"]].set_visible(False)
-    figure.tight_layout()
+    inch = 1 / figure.get_figheight()
+    title = figure.suptitle(TITLE, fontsize=11, x=0.5, y=1 - 0.15 * inch, va="top")
+    title.set_in_layout(False)  # its room, and the legend's, are left free below
+    figure.legend(*axes.get_legend_handles_labels(), fontsize=7, ncols=len(found) + 1, loc="upper center",
+                  bbox_to_anchor=(0.5, 1 - 0.55 * inch), frameon=False)  # fmt: skip
+    figure.tight_layout(rect=(0, 0, 1, 1 - 0.8 * inch))
     figure.savefig(path.with_suffix(".svg"), metadata={"Date": None})
     figure.savefig(path.with_suffix(".png"), dpi=PNG_DOTS_PER_INCH, metadata={"Software": None})
     pyplot.close(figure)

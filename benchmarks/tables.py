@@ -6,7 +6,9 @@ from dataclasses import asdict
 from typing import Any
 
 from benchmarks.compare import OURS, THEIRS, Result, cpu_ratio, p99_ratio
+from benchmarks.drive import Run
 from benchmarks.figures import CPU_NOISE_MAX, LATENCY_NOISE_MAX, Ratio, Refusal, summary
+from benchmarks.rows import Row
 from benchmarks.servers import KINDS, Kind
 
 # The rows of the README: without and with pipelining, reads and writes, and a longer value. The page of results has
@@ -139,6 +141,15 @@ def as_json(facts: dict[str, str], results: list[Result], kinds: list[Kind]) -> 
             "runs": [asdict(run) for run in result.runs],
         })  # fmt: skip
     return json.dumps(whole, indent=1) + "\n"
+
+
+def from_json(text: str) -> tuple[dict[str, str], list[Result]]:
+    """Facts and results, as `as_json` wrote them. The ratios are made anew."""
+    whole = json.loads(text)
+    return whole["facts"], [
+        Result(Row(**one["row"]), [Run(**run) for run in one["runs"]], one["commands"], one["rate"])
+        for one in whole["rows"]
+    ]
 
 
 def short_table(results: list[Result]) -> str:
