@@ -36,3 +36,18 @@ SETS: tuple[Maker, ...] = (
 @pytest.mark.parametrize("proto", [b"2", b"3"])
 def test_replies_are_those_of_redis(client: Client, reference: Reference, proto: bytes) -> None:
     compare(client, reference, SETS, proto)
+
+
+def test_what_stands_behind_a_key_of_another_kind_is_not_looked_at(client: Client) -> None:
+    """Looking would end its overdue members, and tell of them."""
+    for command in (b"SET text v", b"SADD set m n", b"HPEXPIRE set 5 FIELDS 1 m",
+                    b"CONFIG SET notify-keyspace-events EA"):  # fmt: skip
+        client(*command.split())
+    listener = client.other()
+    listener(b"PSUBSCRIBE", b"__keyevent@*")
+    client.rig.now_ms += 10  # nothing has swept yet
+    for words in (b"SINTER text set", b"SUNION text set", b"SDIFFSTORE to text set", b"SINTERCARD 2 text set"):
+        assert client(*words.split()).startswith(b"-WRONGTYPE")
+    assert listener.pushed() == b""
+    assert client(b"SCARD", b"set") == b":1\r\n"
+    assert b"sexpired" in listener.pushed()

@@ -46,8 +46,13 @@ def _heads(keyspace: Keyspace, session: Session, keys: list[bytes], now_ms: int)
     """None: another kind of key, or too many."""
     if not 1 <= len(keys) <= SETS_MAX:
         return None
-    heads = [keyspace.row(session.db, key, now_ms) for key in keys]
-    return heads if all(head is None or head.kind == SET for head in heads) else None
+    heads: Heads = []
+    for key in keys:  # what stands behind another kind is not looked at: looking ends members that are overdue
+        head = keyspace.row(session.db, key, now_ms)
+        if head is not None and head.kind != SET:
+            return None
+        heads.append(head)
+    return heads
 
 
 def _rows(keyspace: Keyspace, head: Row | None) -> list[Row]:
