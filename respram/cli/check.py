@@ -24,9 +24,9 @@ STYLES = (("refused by design", "bold red"), ("unknown commands", "bold red"), (
 
 CHECK_HELP = """respram check: list the commands of a workload on Redis that respram would refuse.
 
-  respram check redis://[[USER]:PASSWORD@]HOST[:PORT]    asks a running Redis for INFO commandstats and keyspace;
-                                                         rediss:// by TLS, SSL_CERT_FILE names an authority of one's own
-  respram check --monitor FILE                           reads a capture: redis-cli MONITOR > FILE
+  respram check redis://[[USER]:PASSWORD@]HOST[:PORT]    ask a running Redis for INFO commandstats and keyspace;
+                                                         rediss:// uses TLS, and SSL_CERT_FILE names its authority
+  respram check --monitor FILE                           read a capture: redis-cli MONITOR > FILE
 
 Nothing is written to the server. The password may also be in RESPRAM_REQUIREPASS. Exit code 0: everything would be
 served. 1: something would be refused, or there was no answer. 2: wrong arguments.
@@ -71,7 +71,7 @@ def _asked(words: list[str]) -> tuple[str, str]:
         else:
             url = word
     if path and url:
-        raise ConfigError("a URL or --monitor FILE, not both")
+        raise ConfigError("give a URL or --monitor FILE, not both")
     if not path and not url:
         raise ConfigError("respram check needs a URL such as redis://127.0.0.1:6379, or --monitor FILE")
     return path, url
@@ -84,7 +84,7 @@ def _read(path: str) -> Workload:
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror}") from None
     if not found.calls:
-        raise ConfigError(f"{path} holds no command; make it with redis-cli MONITOR > FILE")
+        raise ConfigError(f"{path} holds no command; make a capture with redis-cli MONITOR > FILE")
     return found
 
 
@@ -125,7 +125,7 @@ def _ask_info(url: str, password: str) -> str:
 
 
 def _connected(host: str, port: int, is_tls: bool) -> socket.socket:
-    """By TLS only to whom the authorities of the machine vouch for: a password may follow."""
+    """A TLS connection requires a certificate that the machine's authorities have signed: a password may follow."""
     sock = socket.create_connection((host, port), CHECK_TIMEOUT_S)
     try:
         return ssl.create_default_context().wrap_socket(sock, server_hostname=host) if is_tls else sock
@@ -150,7 +150,7 @@ def _missing(data: bytes) -> int:
     """How many bytes the reply still needs at least; a refusal of the server is raised in its own words."""
     head, ended, rest = data.partition(b"\r\n")
     if len(head) > 1_000 or data[:1] not in (b"", b"+", b"-", b"$"):
-        raise ConnectionError("the answer is no Redis reply")
+        raise ConnectionError("the answer is not a Redis reply")
     if not ended:
         return 1
     if head.startswith(b"-"):
@@ -158,7 +158,7 @@ def _missing(data: bytes) -> int:
     if head.startswith(b"+"):
         return 0
     if not head[1:].isdigit() or len(head) > 9 or int(head[1:]) > ANSWER_BYTES_MAX:
-        raise ConnectionError("the answer to INFO is none")
+        raise ConnectionError("the answer to INFO is malformed or too long")
     return int(head[1:]) + 2 - len(rest)
 
 

@@ -37,9 +37,9 @@ CLUSTER_FLAGS = {"nodes": True, "watch": False}
 CLUSTER_HELP = """respram cluster: run an enclave of several nodes on this machine until Ctrl-C.
 
   --nodes COUNT           how many nodes (default 3, at most 16)
-  --port PORT             port for clients of the first node; the others take the next ones (default 6379)
-  --peer-port PORT        port for peers of the first node, likewise (default 16379)
-  --tls-port PORT         port for clients over TLS of the first node, likewise (default none)
+  --port PORT             the first node's port for clients; the other nodes take the next ports (default 6379)
+  --peer-port PORT        the first node's port for peers, likewise (default 16379)
+  --tls-port PORT         the first node's port for clients over TLS, likewise (default none)
   --watch                 show the enclave in this terminal, like `respram top`, until q is pressed
 
 All options of `respram serve` except --join and --advertise are passed on to each node. Without a
@@ -64,16 +64,18 @@ class Plan(NamedTuple):
 
 
 def plan(flags: Mapping[str, str], variables: Mapping[str, str]) -> Plan:
-    """ConfigError where a setting is wrong, before anything is started."""
+    """Raises ConfigError if a setting is wrong, before anything is started."""
     for name in ("join", "advertise"):
         if name in flags:
-            raise ConfigError(f"--{name} is not for `respram cluster`: its nodes know each other; use respram serve")
+            raise ConfigError(
+                f"--{name} is not an option of `respram cluster`: its nodes know each other; leave it out"
+            )
     count = _whole(flags.get("nodes", "3"), "--nodes", NODES_MAX)
     shared = {name: text for name, text in flags.items() if name not in ("nodes", "watch")}
     variables = _without_peers(variables)
     first = load({**shared, "join": str(Address(LOOPBACK, 1))}, variables)
     if first.advertise is not None:
-        raise ConfigError("advertise is not for `respram cluster`: take it out of the configuration file")
+        raise ConfigError("advertise is not a setting of `respram cluster`: take it out of the configuration file")
     places = _places(first, count)
     host = first.peer_hosts[0]
     join = ",".join(str(Address(EVERYWHERE.get(host, host), at.peer_port)) for at in places)
@@ -117,7 +119,7 @@ def _places(first: Config, count: int) -> list[Place]:
 
 
 def check_ports(planned: Plan) -> None:
-    """BindError that names all ports that somebody else has: better no enclave than half of one."""
+    """Raises BindError with all ports that are taken, since half an enclave would only be confusing."""
     taken = []
     for number, at in enumerate(planned.places, 1):
         asked = [(host, port) for host in planned.hosts for port in (at.port, at.tls_port) if port]
@@ -220,7 +222,9 @@ def run(flags: Mapping[str, str], variables: Mapping[str, str], say: Callable[[s
 
 
 def _nobody_reads() -> bool:
-    """As with `| head`: with nothing to say nobody would notice, and the nodes would stay behind."""
+    """Whether the reader of standard output is gone, as after `| head`. Without this check, nodes that print nothing
+    would never stop.
+    """
     try:
         poll = select.poll()
         poll.register(sys.stdout.fileno(), 0)
@@ -230,8 +234,8 @@ def _nobody_reads() -> bool:
 
 
 class Beginning:
-    """What the nodes say is held back until all are ready, and forgotten then: one line says all. Where they do not get
-    there it is told.
+    """Holds back the nodes' lines until all nodes are ready. Then it discards them and prints one line. If the nodes do
+    not become ready, it prints the lines.
     """
 
     def __init__(self, nodes: int, line: str, say: Callable[[str], None]) -> None:
@@ -258,7 +262,7 @@ class Beginning:
             self.say(self.line)
 
     def give_up(self) -> None:
-        """Not all said that they are ready: one has ended, or has been told to be quiet."""
+        """Prints the held lines. Some node did not log that it is ready: it has ended, or its log level is higher."""
         held, self.held = self.held, None
         for line in held or ():
             self.say(line)
@@ -285,8 +289,7 @@ def _stop_all(
 
 
 def _pass_lines(selector: selectors.BaseSelector, say: Callable[[str], None], seconds: float) -> None:
-    """Hands on what the nodes said, line by line. A node writes a line at once; only a very long one comes in pieces.
-    """
+    """Passes the nodes' output on, line by line. A node writes a line at once; only a very long one comes in pieces."""
     for key, _ in selector.select(seconds):
         stream = key.fileobj
         assert not isinstance(stream, int)

@@ -20,7 +20,7 @@ Commands = Mapping[str, Mapping[str, bool]]  # command to its flags, and whether
 
 def complete(words: list[str], commands: Commands, say: Callable[[str], None]) -> int:
     if len(words) != 1 or words[0] not in SHELLS:
-        raise ConfigError("say which shell: respram completion bash, zsh or fish")
+        raise ConfigError("name a shell: respram completion bash, zsh or fish")
     say({"bash": _bash, "zsh": _zsh, "fish": _fish}[words[0]](commands))
     return 0
 

@@ -66,14 +66,14 @@ def take_urls(words: list[str]) -> tuple[list[str], list[str]]:
             continue
         following = value if equals else next(left, "")
         if not following or following.startswith("--"):
-            raise ConfigError("--url needs a value behind it")
+            raise ConfigError("--url needs a value after it")
         urls.append(following)
     return urls, rest
 
 
 @contextlib.contextmanager
 def needing(extra: str) -> Iterator[None]:
-    """One clear line where what an extra brings is not installed."""
+    """Turns a missing module into one line that names the extra to install."""
     try:
         yield
     except ModuleNotFoundError as error:
@@ -82,9 +82,9 @@ def needing(extra: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def beside(config: Config, port: int, environment: Mapping[str, str]) -> Iterator[None]:
-    """A gateway for the node of this process: there before it begins, gone with it however it ends."""
+    """Runs a gateway for the node of this process. It starts before the node, and ends when this process ends."""
     if not config.port:
-        raise ConfigError("--gateway needs a node with a plain port: say --port")
+        raise ConfigError("--gateway needs a node with a plain port: set --port")
     host = next((one for one in config.bind if one in ("127.0.0.1", "0.0.0.0", "::", "::1")), config.bind[0])  # noqa: S104
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
     login = f":{quote(config.requirepass, safe='')}@" if config.requirepass else ""
@@ -99,7 +99,7 @@ def beside(config: Config, port: int, environment: Mapping[str, str]) -> Iterato
     try:
         ready, _, _ = select.select([process.stdout], [], [], START_S)
         if not ready or not os.read(process.stdout.fileno(), 64):
-            raise ConfigError("the gateway did not start; its own line says why")
+            raise ConfigError("the gateway did not start; its own error line says why")
         yield
     finally:
         process.stdin.close()

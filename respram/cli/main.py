@@ -21,14 +21,14 @@ if TYPE_CHECKING:
     from respram.config.options import Option
     from respram.config.settings import Config
 
-USAGE = """respram speaks the Redis protocol and forgets on schedule: every key has a time to live, none can be deleted.
+USAGE = """respram is a server for short-lived data that speaks the Redis protocol. Every key has a time to live.
 
   respram serve [--help] [OPTIONS]    run a node
   respram ping [--help] [OPTIONS]     check whether a node answers; exit code 0 if it does
   respram cluster [--help] [OPTIONS]  run several nodes on this machine, to try them out
   respram gateway [--help] [OPTIONS]  serve HTTP, MCP and a live page in front of nodes
   respram mcp [--help] [OPTIONS]      serve tools for an agent on standard input and output
-  respram status [--help] [OPTIONS]   print the state of an enclave; the exit code says whether it is well
+  respram status [--help] [OPTIONS]   print the state of an enclave; exit code 0 if all is well
   respram top [--help] [OPTIONS]      show an enclave live in the terminal
   respram secret                      print a fresh secret for the nodes of a cluster
   respram completion SHELL            print the completion script for bash, zsh or fish
@@ -45,12 +45,12 @@ COMMANDS = ("serve", "ping", "cluster", "gateway", "mcp", "status", "top", "secr
             "snapshot")
 # The options that most nodes need; `serve --help-all` shows all of them.
 EVERYDAY = {
-    "where it listens": ("bind", "port", "unixsocket", "tls-port", "metrics-port"),
-    "what it keeps, and how long": ("default-ttl", "max-ttl", "maxmemory", "notify-keyspace-events"),
-    "who may use it": ("requirepass-file", "aclfile", "unprotected"),
+    "addresses and ports": ("bind", "port", "unixsocket", "tls-port", "metrics-port"),
+    "keys and memory": ("default-ttl", "max-ttl", "maxmemory", "notify-keyspace-events"),
+    "access": ("requirepass-file", "aclfile", "unprotected"),
     "other nodes": ("join", "peer-port", "cluster-secret-file", "enclave"),
-    "restarts": ("snapshot-dir", "snapshot-key-file"),
-    "what it says": ("log-level", "log-format"),
+    "snapshots": ("snapshot-dir", "snapshot-key-file"),
+    "log": ("log-level", "log-format"),
 }
 HELP_COLUMNS = 100
 HELP_HEAD = """respram serve: run a node until SIGTERM or SIGINT.
@@ -119,7 +119,7 @@ def _command(words: list[str], variables: Mapping[str, str]) -> int:
         return _check(rest, variables, asked=asked)
     else:
         near = _nearest(name, COMMANDS)
-        hint = f"did you mean respram {near}?" if near else f"say respram {', '.join(COMMANDS)} or --help"
+        hint = f"did you mean respram {near}?" if near else f"use respram {', '.join(COMMANDS)} or --help"
         raise ConfigError(f"unknown command {name[:40]!a}; {hint}")
     return 0
 
@@ -179,7 +179,7 @@ def parse_flags(words: list[str], known: Mapping[str, bool]) -> dict[str, str]:
         else:
             following = next(left, None)
             if following is None or following.startswith("--") and following[2:].partition("=")[0] in known:
-                raise ConfigError(f"--{name} needs a value behind it")
+                raise ConfigError(f"--{name} needs a value after it")
             flags[name] = following
     return flags
 
@@ -219,7 +219,7 @@ def everyday_help() -> str:
             lines += [f"  {flag:<32}  {first}", *(" " * 36 + line for line in rest)]
     lines += [
         "",
-        "--config FILE takes a TOML file, --gateway PORT also starts a gateway; --help-all lists all options.",
+        "--config FILE reads a TOML file. --gateway PORT also starts a gateway. --help-all lists all options.",
     ]
     return "\n".join(lines) + "\n"
 
@@ -256,7 +256,7 @@ def _serve(flags: dict[str, str], variables: Mapping[str, str]) -> int:
 
 
 def _server() -> "Callable[[Config, Terminal | None], int]":
-    """What imports make stays, and looking for garbage among it is a tenth of the start."""
+    """Imports without garbage collection: their objects stay, and a search for garbage takes a tenth of the start."""
     gc.disable()
     try:
         from respram.server.serve import run

@@ -20,7 +20,7 @@ def page(usage: str, groups: Mapping[str, tuple[str, ...]]) -> str:
     out = [
         f'.TH RESPRAM 1 "" "respram {__version__}" "User Commands"',
         ".SH NAME",
-        "respram \\- a server that speaks the Redis protocol and forgets on schedule",
+        "respram \\- a server for short-lived data that speaks the Redis protocol",
         ".SH SYNOPSIS",
         ".B respram serve",
         "[OPTIONS]",
@@ -28,7 +28,7 @@ def page(usage: str, groups: Mapping[str, tuple[str, ...]]) -> str:
         ".B respram",
         "COMMAND [OPTIONS]",
         ".SH DESCRIPTION",
-        escape(summary.removeprefix("respram ").capitalize()),
+        escape(summary),
         ".SH COMMANDS",
     ]
     for command, meaning in commands:
@@ -36,7 +36,7 @@ def page(usage: str, groups: Mapping[str, tuple[str, ...]]) -> str:
     listed = {name for names in groups.values() for name in names}
     for title, names in (
         *groups.items(),
-        ("everything else", tuple(one.name for one in OPTIONS if one.name not in listed)),
+        ("other options", tuple(one.name for one in OPTIONS if one.name not in listed)),
     ):
         out.append(f'.SH "SERVE: {escape(title).upper()}"')
         for name in names:
@@ -50,7 +50,7 @@ def page(usage: str, groups: Mapping[str, tuple[str, ...]]) -> str:
         "for",
         escape("--max-ttl."),
         ".SH EXIT STATUS",
-        "0 done; 1 the machine did not allow it; 2 the command line or a setting is wrong.",
+        "0: success. 1: the machine did not allow it, or no node answered. 2: the command line or a setting is wrong.",
         ".SH SEE ALSO",
         ".BR redis-cli (1)",
     ]

@@ -143,7 +143,8 @@ def _ask(target: Target, requests: list[bytes]) -> list[bytes]:
                 sock.settimeout(max(deadline - time.monotonic(), 0.001))
                 piece = sock.recv(PING_ANSWER_BYTES_MAX)
                 if not piece or len(line) > PING_ANSWER_BYTES_MAX:
-                    raise ConnectionError("the connection was closed" if not piece else "the answer is no Redis reply")
+                    why = "the answer is not a Redis reply" if piece else "the connection was closed"
+                    raise ConnectionError(why)
                 line += piece
             answers.append(line[:-2])
     return answers

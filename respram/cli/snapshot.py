@@ -14,10 +14,11 @@ SNAPSHOT_HELP = """respram snapshot: destroy expired data in the snapshots of a 
 
   respram snapshot expire DIR [--key-file FILE]
 
-DIR is the directory of --snapshot-dir. With the node's --snapshot-key-file, expired keys are removed from keys.ring
-as well, and expired values from segments that hold others. Let a timer run it every minute until the node starts
-again or nothing is left. Exit code 0: done, or a running node does it itself. 1: expired data may still be readable.
-2: wrong arguments.
+DIR is the directory of --snapshot-dir. FILE is that of the node's --snapshot-key-file. With it, the command also
+removes expired keys from keys.ring, and expired values from segments that hold others. Let a timer run the command
+every minute until the node starts again or nothing is left.
+
+Exit code 0: done, or a running node expires its data itself. 1: expired data may still be readable. 2: wrong arguments.
 """
 
 
@@ -42,7 +43,7 @@ def run(
         say(f"{folder}: a running node uses it and expires its data itself")
         return 0
     except OSError as error:
-        complain(f"respram: {folder} cannot be worked on: {error.strerror or error}")
+        complain(f"respram: {folder} cannot be used: {error.strerror or error}")
         return 1
     finally:
         shown.close()
@@ -58,19 +59,20 @@ def run(
         )
     if done.ring_is_locked:
         complain(
-            "respram: keys.ring still has the keys of what was removed: give --key-file, or destroy the file's secret"
+            "respram: keys.ring still has the keys of the removed segments: give --key-file, or destroy the file's "
+            "secret"
         )
     if done.doubtful:
         complain(
-            f"respram: {done.doubtful} segments may hold values that are over, and cannot be written anew: their keys "
-            "are not here"
+            f"respram: {done.doubtful} segments may hold expired values, and cannot be rewritten: their keys "
+            "are missing"
         )
     return 1 if done.ring_is_locked else 0
 
 
 def _asked(words: list[str], variables: Mapping[str, str]) -> tuple[Path, str]:
     if not words or words[0] != "expire":
-        raise ConfigError("say respram snapshot expire DIR [--key-file FILE]")
+        raise ConfigError("use respram snapshot expire DIR [--key-file FILE]")
     folder, key_file = "", variables.get("RESPRAM_SNAPSHOT_KEY_FILE", "")
     left = iter(words[1:])
     for word in left:
@@ -79,7 +81,7 @@ def _asked(words: list[str], variables: Mapping[str, str]) -> tuple[Path, str]:
         elif word.startswith("--key-file="):
             key_file = word.partition("=")[2]
         elif word.startswith("-") or folder:
-            raise ConfigError(f"unknown argument {word[:40]!a}; say respram snapshot expire DIR [--key-file FILE]")
+            raise ConfigError(f"unknown argument {word[:40]!a}; use respram snapshot expire DIR [--key-file FILE]")
         else:
             folder = word
     if not folder:

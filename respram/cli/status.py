@@ -45,7 +45,7 @@ def run_status(
         complain(f"respram: no node answers at {', '.join(map(str, targets))}")
         return 1
     except (WrongLogin, Refusal, Busy) as error:
-        complain(f"respram: the node refused it: {getattr(error, 'word', error)}")
+        complain(f"respram: the node refused the request: {getattr(error, 'word', error)}")
         return 4
     problems = problems_of(found)
     if "json" in flags:

@@ -77,7 +77,7 @@ class Lines:
 
 
 class Bar:
-    """One bar. It is drawn when it is told something and never by a thread: a node has none to spare."""
+    """One bar. `show` draws it, and no thread does, since a node has no thread to spare."""
 
     def __init__(self, stream: TextIO, clock: Callable[[], float]) -> None:
         self.stream = stream
@@ -105,7 +105,7 @@ class Bar:
         self.drawn.refresh()
 
     def close(self) -> None:
-        """Nothing of it stays on the screen; it may begin again."""
+        """Removes the bar from the screen. A later `show` draws it again."""
         if self.drawn is not None:
             self.drawn.stop()
             self.drawn = None
@@ -113,7 +113,7 @@ class Bar:
 
 
 def coloured(say: Say, styles: Iterable[Style], stream: TextIO | None = None) -> Say:
-    """`say`, in the style of the first prefix that a line begins with; as it is where no terminal or no rich is."""
+    """`say`, in the style of the first prefix that matches the line. Without a terminal or rich, `say` itself."""
     stream = sys.stdout if stream is None else stream
     if not stream.isatty() or not has_rich():
         return say
@@ -131,7 +131,7 @@ def coloured(say: Say, styles: Iterable[Style], stream: TextIO | None = None) ->
 
 
 class Terminal:
-    """What a node tells who sits before it: `server/showing.py`."""
+    """Shows a node's progress to the person at its terminal; `server/showing.py` calls it."""
 
     def __init__(self) -> None:
         self.progress = progress(lines=False)

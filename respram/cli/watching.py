@@ -59,7 +59,7 @@ class View:
 def check_terminal() -> None:
     """Raises ConfigError unless there is a terminal and the extra; called before anything is started."""
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
-        raise ConfigError("--watch needs a terminal; without it the nodes' lines are printed")
+        raise ConfigError("--watch needs a terminal; without --watch the nodes' log lines are printed")
     if importlib.util.find_spec("textual") is None:
         raise ConfigError("--watch needs textual, which is not installed: pip install 'respram[top]'")
 

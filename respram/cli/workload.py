@@ -1,4 +1,4 @@
-"""What a workload that runs on Redis today would meet here: which commands would be refused, and how often.
+"""Analyses a workload that runs on Redis today: which commands respram would refuse, and how often they are called.
 
 Two sources: `INFO commandstats` and `INFO keyspace` of a running Redis, which count commands by name, and
 a capture of `redis-cli MONITOR`, which has their arguments. Text in, a report out; no I/O. The report names
@@ -99,13 +99,13 @@ def of_info(text: str) -> Workload:
 
 
 def report(found: Workload, *, has_lua: bool = False) -> str:
-    """Refusals first, each with its reason, then what is served otherwise, then the sums. `has_lua`: what runs scripts
-    is installed where this is asked.
+    """Refusals first, each with its reason, then commands that are served differently, then the sums. `has_lua`: Lua
+    is installed on this machine.
     """
     lines = []
     for verdict, heading in (
         (REFUSED, "refused by design"), (UNKNOWN, "unknown commands"),
-        (LET_GO, "refused, and served to whom the right to let go is given"),
+        (LET_GO, "refused, unless the user has the right to let go"),
         (DEFAULT_TTL, "served with the default TTL"),
     ):  # fmt: skip
         rows = sorted(((times, name, why) for (name, one, why), times in found.calls.items() if one == verdict),
@@ -133,13 +133,15 @@ def report(found: Workload, *, has_lua: bool = False) -> str:
         )
     if not found.has_arguments:
         lines.append(
-            "counted by name alone: a SET without EX, and EXPIRE with a time that has passed, show in a capture of "
-            "MONITOR"
+            "counted by name alone: only a capture of MONITOR shows a SET without EX, or an EXPIRE with a time that "
+            "has passed"
         )
     if found.eternal_keys:
         lines.append(f"{found.eternal_keys:,} keys have no TTL today; here every key gets one")
     if found.lines_unread:
-        lines.append(f"{found.lines_unread:,} lines were no lines of MONITOR, or longer than {LINE_BYTES_MAX:,} bytes")
+        lines.append(
+            f"{found.lines_unread:,} lines were not lines of MONITOR, or were longer than {LINE_BYTES_MAX:,} bytes"
+        )
     return "\n".join(lines) + "\n"
 
 

@@ -40,11 +40,11 @@ TRAVELS = frozenset({b"ping", b"echo", b"time", b"publish", b"spublish"})
 
 NOT_NOW = ClientError(b"LOADING the node that decides about this key cannot be asked now; nothing was done")
 UNCERTAIN = ClientError(
-    b"UNCERTAIN the node that decides about this key was lost before it answered; it may have been done"
+    b"UNCERTAIN the node that decides about this key was lost before it answered; the command may have run"
 )
 NO_QUORUM = ClientError(b"NOQUORUM no majority of the nodes can be asked now; nothing was done")
 NOT_TOGETHER = ClientError(
-    b"NOQUORUM a majority cannot decide a transaction with such a command; send the command alone"
+    b"NOQUORUM a majority cannot decide a transaction with this command; send the command alone"
 )
 TOO_MANY = ClientError(b"ERR the watched collections are too large to be compared by the node that decides about them")
 TOO_LONG = ClientError(b"ERR the command is too long to be sent to the node that decides about its key")

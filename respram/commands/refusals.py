@@ -27,7 +27,7 @@ REASONS = {
     b"delete": b"keys leave when their TTL ends; overwrite with a shorter TTL, or ask the operator for the right to "
     b"let go (%b)",
     b"emptying": b"no command empties or swaps a database; keys leave when their TTL ends",
-    b"renaming": b"a key keeps its database; COPY it with DB, and let the old one end by a shorter TTL",
+    b"renaming": b"a key cannot move to another database; use COPY with DB, and give the old key a shorter TTL",
     b"persisting": b"every key has a TTL",
     b"stopping": b"a node is stopped by a signal; an operator may give a user the right (+shutdown)",
     b"script": b"respram keeps no functions; EVAL and EVALSHA run scripts",
@@ -36,14 +36,14 @@ REASONS = {
     b"INCREX, or WATCH with MULTI and EXEC",
     b"type": b"respram stores strings, hashes, sets and sorted sets",
     b"bits": b"respram reads and writes bits with SETBIT, GETBIT, BITCOUNT, BITPOS and BITOP only",
-    b"comparing": b"it would hold the node for the product of two lengths; compare in the client",
-    b"watching": b"nobody watches over others' shoulders; INFO and SLOWLOG tell how the node is doing",
-    b"debugging": b"nobody reaches into a running node; INFO and MEMORY tell how it is doing",
-    b"saving": b"respram writes no dump; with --snapshot-dir it keeps encrypted segments by itself",
-    b"dumping": b"values come and leave through writing and reading only; use SET, GET and PTTL",
+    b"comparing": b"its time grows with the product of two lengths; compare in the client",
+    b"watching": b"no client may watch the commands of others; INFO and SLOWLOG show the state of the node",
+    b"debugging": b"no client may inspect or change the inside of a node; INFO and MEMORY show its state",
+    b"saving": b"respram writes no dump; with --snapshot-dir it writes encrypted snapshots by itself",
+    b"dumping": b"respram does not serialize values; copy a key with GET, PTTL and SET",
     b"following": b"there is no master and no replica; nodes of one enclave find each other by --join",
     b"modules": b"respram loads no modules",
-    b"slots": b"slots have their homes by themselves, and nodes find each other by --join",
+    b"slots": b"slots are assigned automatically, and nodes find each other by --join",
 }
 DELETING = frozenset({b"delete", b"emptying", b"renaming", b"persisting"})  # kinds that INFO counts as refused_deletes
 

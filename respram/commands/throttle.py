@@ -59,7 +59,7 @@ def _check_life(conn: Conn, depth_ns: int) -> None:
     longest_ms = conn.node.settings.max_ttl_ms
     if depth_ns > longest_ms * MS_NS:
         raise ClientError(
-            b"ERR the limit takes more than %d ms to refill, which is how long a key may live" % longest_ms
+            b"ERR the limit takes more than %d ms to refill, and no key lives longer" % longest_ms
         )
 
 

@@ -34,7 +34,7 @@ EXEC_ALONE = ClientError(b"ERR EXEC without MULTI")
 DISCARD_ALONE = ClientError(b"ERR DISCARD without MULTI")
 WATCH_INSIDE = ClientError(b"ERR WATCH inside MULTI is not allowed")
 WATCHED_TOO_MANY = ClientError(b"ERR too many watched keys")
-TOOK_TOO_LONG = ClientError(b"ERR the transaction has held the node for too long; this command of it did not run")
+TOOK_TOO_LONG = ClientError(b"ERR the transaction has held the node for too long; this command did not run")
 ABORTED = ClientError(b"EXECABORT Transaction discarded because of previous errors.")
 ABORTED_FULL = ClientError(
     b"EXECABORT Transaction discarded because of: OOM command not allowed when used memory > 'maxmemory'."

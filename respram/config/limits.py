@@ -195,13 +195,13 @@ class Limits:
     acl_entries_max: int = bound(
         128, "Entries of ACL LOG, as in Redis.", "acllog-max-len", 0, 100_000
     )  # fmt: skip
-    error_kinds_max: int = bound(128, "Kinds of errors that are counted apart, as in Redis. The kind is the first "
+    error_kinds_max: int = bound(128, "Kinds of errors that are counted separately, as in Redis. The kind is the first "
                                       "word, which a script may invent.")
 
     # -- records and peers ------------------------------------------------------------------------
     clock_offset_ms_max: int = bound(
-        2_000, "How far a stamp from a peer may be ahead of the local clock. A record beyond that is refused: the "
-               "clock is wrong, or the peer lies.",
+        2_000, "How far a stamp from a peer may be ahead of the local clock. A record with a later stamp is refused: "
+               "the clock is wrong, or the peer lies.",
         policy="clock_offset_ms_max",
     )  # fmt: skip
     outbox_bytes_max: int = bound(

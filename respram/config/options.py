@@ -277,7 +277,7 @@ OPTIONS: tuple[Option, ...] = (
            "secret.",
            read_optional_hosts),
     Option("join", "join", "HOST:PORT", "addresses", "",
-           "Peers to join, or srv:NAME for SRV records, separated by commas. Names are resolved again and again.",
+           "Peers to join, or srv:NAME for SRV records, separated by commas. Names are resolved repeatedly.",
            read_join),
     Option("serve-alone", "serve_alone", "yes|no", "choice", "yes",
            "Whether a node that reached no peer of --join serves alone after --join-wait.",
@@ -313,8 +313,8 @@ OPTIONS: tuple[Option, ...] = (
            "Whether this node is a root of the tree. With auto it is one if --join is empty or names this "
            "node.", partial(read_choice, choices=ROOTS)),
     Option("cluster-secret", "cluster_secret", "SECRET", "text", "",
-           "The secret that nodes prove to each other; `respram secret` makes one. Other users of the machine can "
-           "read flags: prefer the variable or the file.", read_password, secret=True),
+           "The secret that nodes share and prove to each other; `respram secret` makes one. Other users of the "
+           "machine can read flags: prefer the variable or the file.", read_password, secret=True),
     Option("cluster-secret-file", "cluster_secret_file", "FILE", "path", "",
            "A file with the secret. A second line is a secret that peers may use as well.",
            read_path),

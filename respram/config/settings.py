@@ -289,7 +289,7 @@ def _fit_tls(config: Config) -> None:
         if not given[name]:
             raise ConfigError(f"--tls-port needs {name}; name the file")
     if config.tls_auth_clients != "no" and not config.tls_ca:
-        raise ConfigError("--tls-port needs --tls-ca to check clients' certificates; name the file, or say "
+        raise ConfigError("--tls-port needs --tls-ca to check clients' certificates; name the file, or set "
                           "--tls-auth-clients no")
     if config.tls_port in (config.port, config.peer_port):
         raise ConfigError(f"--tls-port {config.tls_port} is taken by --port or --peer-port; choose another one")
@@ -330,7 +330,7 @@ def _fit(config: Config) -> Config:
     if open_hosts and not config.requirepass and not config.unprotected and not config.aclfile:
         raise ConfigError(
             f"--bind {open_hosts[0]} lets other machines in without a password; set RESPRAM_REQUIREPASS or "
-            "--requirepass-file, or say --unprotected"
+            "--requirepass-file, or set --unprotected"
         )
     return config
 

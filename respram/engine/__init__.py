@@ -14,7 +14,7 @@ def make(name: str, settings: Settings) -> Engine:
     An engine that is named is returned, or ConfigError is raised; it is never replaced silently.
     """
     if name not in NAMES:
-        raise ConfigError(f"engine: {name!r} is none of {', '.join(NAMES)}")
+        raise ConfigError(f"engine: {name!r} is not one of {', '.join(NAMES)}")
     if name != "pure":
         try:
             from respram.engine.native import NativeEngine

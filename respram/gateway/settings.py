@@ -154,7 +154,7 @@ def read_targets(words: Mapping[str, str], urls: Sequence[str], variables: Mappi
     if not given:
         given = variables.get("RESPRAM_URL", "").split() or [URL]
     if len(given) > URLS_MAX:
-        raise ConfigError(f"--url may be said {URLS_MAX} times")
+        raise ConfigError(f"--url may be given at most {URLS_MAX} times")
     return tuple(read_url(one) for one in given)
 
 

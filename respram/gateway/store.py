@@ -1,8 +1,8 @@
 """Stores, fetches and lists values on a node, for HTTP and MCP, by commands over a link and by the node's clock.
 
-A read asks for the remaining life before and behind the value: where they do not fit together the record was replaced
-meanwhile, and the read is done again as a transaction. (As one from the start it cost a fifth of all requests per
-second.) The number of seconds since a key was written is what respram answers to OBJECT IDLETIME.
+A read asks for the remaining life before and behind the value. If the two answers differ too much, the record was
+replaced meanwhile, and the read is done again as a transaction. (A transaction from the start would cost a fifth of all
+requests per second.) OBJECT IDLETIME answers the number of seconds since the key was written.
 
 **Long values take turns.** Replies on a shared link come in order, so 60 readers of 16 MB each kept a GET of five bytes
 waiting for 10 s. The shared link therefore carries values of less than LONG_BYTES alone, and the beginning of a longer

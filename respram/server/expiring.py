@@ -51,7 +51,7 @@ def expire(folder: Path, secret: str, now_ms: int, tell: Tell = lambda size: Non
     of bytes that were read; each segment is read at most PASSES times.
     """
     if not folder.is_dir():
-        raise ConfigError(f"{folder} is no directory; name that of --snapshot-dir")
+        raise ConfigError(f"{folder} is not a directory; name the directory of --snapshot-dir")
     claim = files.claim(folder)
     try:
         return _expire(folder, secret, now_ms, tell)

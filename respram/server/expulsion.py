@@ -71,5 +71,5 @@ def read_file(path: str, trust: Trust) -> bytes:
     except OSError as error:
         raise ConfigError(f"--peer-crl {path} cannot be read: {error.strerror}") from None
     if len(data) > LIST_BYTES_MAX or check(data, trust) is None:
-        raise ConfigError(f"--peer-crl {path} is no revocation list that the authority in --peer-ca has signed")
+        raise ConfigError(f"--peer-crl {path} is not a revocation list signed by the authority in --peer-ca")
     return data

@@ -138,7 +138,7 @@ def client_context(ca: str, certificate: str, key: str) -> ssl.SSLContext:
             context.load_cert_chain(certificate, key, lambda: "")
         except ssl.SSLError as error:
             raise ConfigError(
-                f"--tls-cert {certificate} and --tls-key do not fit together: {error.reason or 'no PEM in it'}"
+                f"--tls-cert {certificate} and --tls-key do not belong together: {error.reason or 'no PEM in it'}"
             ) from None
         except OSError as error:
             raise ConfigError(f"--tls-key {key} cannot be read: {error.strerror}") from None
@@ -167,7 +167,7 @@ def make_context(config: Config) -> ssl.SSLContext:
         context.load_cert_chain(config.tls_cert, config.tls_key, no_password)
     except ssl.SSLError as error:
         raise ConfigError(
-            f"--tls-cert {config.tls_cert} and --tls-key do not fit together: {error.reason or 'no PEM in it'}"
+            f"--tls-cert {config.tls_cert} and --tls-key do not belong together: {error.reason or 'no PEM in it'}"
         ) from None
     if config.tls_ca:
         try:

@@ -97,7 +97,7 @@ class Top(App[int]):
         except (NodesGone, Busy):
             self.query_one("#numbers", Static).update("no node answers; trying again")
         except (WrongLogin, Refusal) as error:
-            self.query_one("#numbers", Static).update(f"the node refused it: {getattr(error, 'word', error)}")
+            self.query_one("#numbers", Static).update(f"the node refused the request: {getattr(error, 'word', error)}")
 
     def show(self, now: Overview) -> None:
         self.query_one("#numbers", Static).update(numbers_of(now))

@@ -202,7 +202,7 @@ def test_who_has_read_enough_sees_no_traceback(words: list[str]) -> None:
 
 
 def test_a_mistyped_command_gets_a_suggestion(run: Run) -> None:
-    assert "did you mean respram serve?" in run("sevre")[2] and "say respram serve, " in run("xyz")[2]
+    assert "did you mean respram serve?" in run("sevre")[2] and "use respram serve, " in run("xyz")[2]
 
 
 def test_who_sits_at_a_terminal_is_told_when_the_node_is_ready() -> None:

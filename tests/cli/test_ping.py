@@ -130,7 +130,7 @@ def test_ping_says_which_file_of_tls_is_wrong(run: Run, tmp_path: Path) -> None:
     for words, why in (
         ([f"--tls-ca={tmp_path / 'missing'}"], "--tls-ca"),
         ([f"--tls-ca={tmp_path / 'empty'}"], "holds no certificate"),
-        ([f"--tls-cert={tmp_path / 'one.crt'}", f"--tls-key={tmp_path / 'two.key'}"], "do not fit together"),
+        ([f"--tls-cert={tmp_path / 'one.crt'}", f"--tls-key={tmp_path / 'two.key'}"], "do not belong together"),
         ([f"--tls-cert={tmp_path / 'one.crt'}", f"--tls-key={tmp_path / 'missing'}"], "--tls-key"),
     ):
         code, _, err = run("ping", *words)

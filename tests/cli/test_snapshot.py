@@ -23,9 +23,9 @@ def test_the_report_says_what_was_done(tmp_path: Path, capsys: pytest.CaptureFix
 
 @pytest.mark.parametrize(
     ("words", "phrase"),
-    [(["expire"], "needs the directory"), ([], "say respram snapshot expire"),
+    [(["expire"], "needs the directory"), ([], "use respram snapshot expire"),
      (["expire", "/a", "/b"], "unknown argument"),
-     (["expire", "/a", "--what"], "unknown argument"), (["expire", "/nowhere/at/all"], "no directory"),
+     (["expire", "/a", "--what"], "unknown argument"), (["expire", "/nowhere/at/all"], "not a directory"),
      (["expire", "/", "--key-file", "/nowhere/key"], "/nowhere/key")],
 )  # fmt: skip
 def test_wrong_words_change_nothing(words: list[str], phrase: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -35,4 +35,4 @@ def test_wrong_words_change_nothing(words: list[str], phrase: str, capsys: pytes
 
 def test_help_says_what_it_is_for(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["snapshot", "--help"], {}) == 0
-    assert "Let a timer run it" in capsys.readouterr().out
+    assert "Let a timer run the command" in capsys.readouterr().out

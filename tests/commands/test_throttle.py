@@ -71,9 +71,9 @@ NEGATIVE = b"-ERR burst and quantity must not be negative\r\n"
         (b"1 1000000001 1", b"-ERR Zero rates are not supported\r\n"),
         (b"1 -5 1", b"-ERR Zero rates are not supported\r\n"),
         (b"1 1 9223372036854775807",
-         b"-ERR the limit takes more than 2678400000 ms to refill, which is how long a key may live\r\n"),
+         b"-ERR the limit takes more than 2678400000 ms to refill, and no key lives longer\r\n"),
         (b"9223372036854775807 9 9",
-         b"-ERR the limit takes more than 2678400000 ms to refill, which is how long a key may live\r\n"),
+         b"-ERR the limit takes more than 2678400000 ms to refill, and no key lives longer\r\n"),
     ],
 )  # fmt: skip
 def test_a_wrong_limit_is_told_and_writes_nothing(client: Client, words: bytes, error: bytes) -> None:

@@ -153,7 +153,7 @@ def test_a_directory_in_use_a_wrong_secret_and_no_directory(tmp_path: Path) -> N
         with pytest.raises(BlockingIOError):
             expire(folder, SECRET, now_ms)
         await bench.close()
-        with pytest.raises(ConfigError, match="no directory"):
+        with pytest.raises(ConfigError, match="not a directory"):
             expire(folder / "none", SECRET, now_ms)
 
     asyncio.run(main(tmp_path))

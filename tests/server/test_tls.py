@@ -232,7 +232,7 @@ def reload_until(live: LiveNode, port: int, event: str) -> int:
 
 @pytest.mark.parametrize(
     ("wrong", "complaint"),
-    [({"tls_cert": "nowhere"}, "--tls-cert nowhere cannot be read"), ({"tls_key": "client.key"}, "do not fit"),
+    [({"tls_cert": "nowhere"}, "--tls-cert nowhere cannot be read"), ({"tls_key": "client.key"}, "do not belong"),
      ({"tls_ca": "server.key"}, "holds no certificate")],
 )  # fmt: skip
 def test_files_that_are_wrong_are_named(folder: Path, wrong: dict[str, str], complaint: str) -> None:

@@ -19,15 +19,15 @@ DELETE = (
 )
 REASONS = {
     b"FLUSHALL": b"no command empties or swaps a database; keys leave when their TTL ends",
-    b"MOVE": b"a key keeps its database; COPY it with DB, and let the old one end by a shorter TTL",
+    b"MOVE": b"a key cannot move to another database; use COPY with DB, and give the old key a shorter TTL",
     b"PERSIST": b"every key has a TTL",
-    b"RESTORE": b"values come and leave through writing and reading only; use SET, GET and PTTL",
+    b"RESTORE": b"respram does not serialize values; copy a key with GET, PTTL and SET",
 }
 LIKE = {b"FLUSHDB": b"FLUSHALL", b"SWAPDB": b"FLUSHALL", b"MIGRATE": b"RESTORE"}
 GIVEN_BY_NAME = (b"DEL", b"UNLINK", b"GETDEL", b"DELEX", b"DELIFEQ", b"RENAME", b"RENAMENX")
 TYPE = b"respram stores strings, hashes, sets and sorted sets"
 SCRIPT = b"respram keeps no functions; EVAL and EVALSHA run scripts"
-SAVING = b"respram writes no dump; with --snapshot-dir it keeps encrypted segments by itself"
+SAVING = b"respram writes no dump; with --snapshot-dir it writes encrypted snapshots by itself"
 FOLLOWING = b"there is no master and no replica; nodes of one enclave find each other by --join"
 NO_CLUSTER = b"-ERR This instance has cluster support disabled\r\n"
 
@@ -58,8 +58,9 @@ OTHERS: tuple[tuple[tuple[bytes, ...], bytes], ...] = (
     ((b"SAVE",), SAVING), ((b"BGSAVE",), SAVING), ((b"BGREWRITEAOF",), SAVING),
     ((b"REPLICAOF", b"NO", b"ONE"), FOLLOWING),
     ((b"SLAVEOF", b"h", b"1"), FOLLOWING),
-    ((b"MONITOR",), b"nobody watches over others' shoulders; INFO and SLOWLOG tell how the node is doing"),
-    ((b"DEBUG", b"SLEEP", b"0"), b"nobody reaches into a running node; INFO and MEMORY tell how it is doing"),
+    ((b"MONITOR",), b"no client may watch the commands of others; INFO and SLOWLOG show the state of the node"),
+    ((b"DEBUG", b"SLEEP", b"0"),
+     b"no client may inspect or change the inside of a node; INFO and MEMORY show its state"),
     ((b"DUMP", b"k0"), REASONS[b"RESTORE"]),
 )  # fmt: skip
 
