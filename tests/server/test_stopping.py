@@ -9,25 +9,33 @@ import ssl
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import redis
 
+from respram.config.options import Address
+from respram.config.settings import Config
+from respram.engine.api import Engine
 from respram.record import HASH
 from respram.server import clock, stopping
+from respram.server.app import App
 from tests import dear, timing
 from tests.engine.conftest import ENGINES
 from tests.engine.rig import SETTINGS, request
+from tests.engine.test_families_model import everything
 from tests.live import SOON_S, LiveNode, Wire, start
 from tests.peers.enclave import Member, enclave, until, until_ready
 from tests.ports import reserve
+from tests.secrets import secret_of
 from tests.timing import in_time
 from tests.trials import stops
 
 STOP_S = 6.0  # it promises 5
 TRIES_MAX = 5
+MEMBERS = 2_000  # more than what is done at once
 QUICK_S = 3.0  # where nothing has to be waited for to its bound
 
 
@@ -273,28 +281,84 @@ def test_a_disk_that_takes_nothing_at_the_stop_is_said_and_the_earlier_snapshot_
         assert wire.ask(request(b"GET", b"early"), 7) == b"$1\r\n1\r\n"
 
 
-@pytest.mark.parametrize("name", ENGINES)
-def test_a_stop_finishes_what_an_answered_expire_has_left_to_slices(name: str) -> None:
-    """Members get their longer life a few at a time, here behind others that are wiped: before the last drain."""
-    engine, now_ms, members = ENGINES[name](SETTINGS), clock.now_ms(), 2_000
+def lengthened_behind_others(engine: Engine, now_ms: int) -> None:
+    """EXPIRE was answered: members get their longer life a few at a time, here behind others that are wiped."""
     for key in (b"h", b"other"):
-        engine.found(0, key, HASH, now_ms + 60_000, False, now_ms)
-        for number in range(members):
+        engine.found(0, key, HASH, now_ms + 600_000, False, now_ms)
+        for number in range(MEMBERS):
             engine.put_member(0, key, b"f%d" % number, b"v", None, now_ms)
     engine.let_go(0, b"other", now_ms, b"")
     engine.retime(0, b"h", now_ms + 900_000, False, now_ms, b"")
 
-    def lengthened() -> int:
-        found = engine.members(0, b"h", 0, members, now_ms).members
-        return sum(member.deadline_ms == now_ms + 900_000 for member in found)
+
+def spared_by_an_end_elsewhere(engine: Engine, now_ms: int) -> None:
+    """A peer's mark was acknowledged: it clears all of the older collection, and what was put here is written again."""
+    writer, end_ms = ENGINES["pure"](SETTINGS._replace(node=8)), now_ms - 10_000
+    writer.track(7, end_ms - 1_000)
+    writer.found(0, b"h", HASH, end_ms, False, end_ms - 1_000)
+    writer.put_member(0, b"h", b"old", b"v", now_ms + 900_000, end_ms - 1_000)
+    engine.merge(everything(writer, end_ms - 1_000), end_ms - 1_000)
+    engine.let_go(0, b"h", end_ms - 999, b"")
+    engine.found(0, b"h", HASH, now_ms + 900_000, False, end_ms - 995)
+    for number in range(MEMBERS):
+        engine.put_member(0, b"h", b"f%d" % number, b"v", None, end_ms - 995)
+    while writer.expire(end_ms + 100, 1 << 12):
+        pass
+    engine.merge(everything(writer, end_ms + 100), end_ms + 100)
+
+
+def at_a_copy(engine: Engine, now_ms: int) -> int:
+    """How many members live to the end at whoever merges all that the engine holds: a snapshot, or a peer."""
+    copy, late_ms = ENGINES["pure"](SETTINGS._replace(node=9)), clock.now_ms()  # it takes nothing from the future
+    copy.merge(everything(engine, late_ms), late_ms)
+    while copy.expire(late_ms, 1 << 12):
+        pass
+    found = copy.members(0, b"h", 0, MEMBERS, late_ms).members
+    return sum(member.deadline_ms == now_ms + 900_000 for member in found)
+
+
+@pytest.mark.parametrize("name", ENGINES)
+@pytest.mark.parametrize("begin", [lengthened_behind_others, spared_by_an_end_elsewhere])
+def test_a_stop_finishes_what_was_left_to_slices(begin: Callable[[Engine, int], None], name: str) -> None:
+    engine, now_ms = ENGINES[name](SETTINGS), clock.now_ms()
+    engine.track(7, now_ms)
+    begin(engine, now_ms)
 
     async def finish(seconds: float) -> list[str]:
         lines: list[str] = []
         await stopping.finish(engine, asyncio.get_running_loop().time() + seconds, lines.append)
         return lines
 
-    assert asyncio.run(finish(-1.0)) == ["event=stopping_left what=members"] and lengthened() < members
-    assert asyncio.run(finish(SOON_S)) == [] and lengthened() == members
+    assert asyncio.run(finish(-1.0)) == ["event=stopping_left what=members"] and at_a_copy(engine, now_ms) < MEMBERS
+    assert asyncio.run(finish(SOON_S)) == [] and at_a_copy(engine, now_ms) == MEMBERS
+
+
+@pytest.mark.parametrize("name", ENGINES)
+@pytest.mark.parametrize("begin", [lengthened_behind_others, spared_by_an_end_elsewhere])
+def test_slices_are_finished_before_the_last_drain_and_snapshot(
+    begin: Callable[[Engine, int], None], name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now_ms, save, saved = clock.now_ms(), stopping.save, list[int]()
+
+    async def main() -> None:
+        config = Config(
+            port=0, peer_port=reserve(), engine=name, seal_memory=False, join=(Address("127.0.0.1", reserve()),),
+            cluster_secret=secret_of("slices"),
+        )  # fmt: skip
+        app = App(config, asyncio.get_running_loop())
+
+        async def noted(*args: Any) -> bool:
+            saved.append(at_a_copy(app.node.engine, now_ms))
+            return await save(*args)
+
+        monkeypatch.setattr(stopping, "FINISH_S", SOON_S)
+        monkeypatch.setattr(stopping, "save", noted)
+        begin(app.node.engine, now_ms)
+        assert at_a_copy(app.node.engine, now_ms) < MEMBERS, "nothing is left to slices"
+        await app.drain()
+
+    asyncio.run(main())
+    assert saved == [MEMBERS]
 
 
 def test_a_node_that_is_stopped_while_it_joins_hands_over_what_it_acknowledged() -> None:
