@@ -21,7 +21,7 @@ NO_PEERS = ClientError(b"ERR this node has no peers; start it with --join, or le
 NOT_A_LIST = ClientError(b"ERR the data is not a revocation list signed by an authority of this node's peers")
 NOT_A_TIME = ClientError(b"ERR the time must be Unix milliseconds, at most 10 seconds ago")
 
-UNREADY = (b"loading", b"joining")  # values of `state`
+UNREADY = (b"loading", b"joining", b"alone")  # values of `state` of a node that refuses to decide
 
 
 # -- RESPRAM --------------------------------------------------------------------------------------
@@ -70,7 +70,7 @@ def state(conn: Conn, argv: list[bytes]) -> Reply:
 
 
 def state_of(node: Node) -> bytes:
-    """loading, joining, ready or isolated."""
+    """loading, joining, alone, ready or isolated."""
     if node.loading:
         return b"loading"
     if node.truth is not None:

@@ -1,6 +1,6 @@
 """The nodes behind a gateway: which one is asked now, and a link to it for each user.
 
-The first address that answers is asked until it fails, then the next; a node that still fills up is taken only where no
+The first address that answers is asked until it fails, then the next; a node that is not ready is taken only where no
 other answers. Users come from HTTP, so all that is kept for them is bounded: links, their age, and wrong passwords.
 """
 
@@ -13,6 +13,7 @@ from respram.gateway.faults import Busy, NodesGone, Refusal, WrongLogin
 from respram.gateway.link import NodeLink, connect
 from respram.gateway.target import Login, Target
 
+UNREADY = (b"loading", b"joining", b"alone")  # states of a node that refuses to decide, as in commands/cluster.py
 ANSWER_S = 5.0  # the longest wait for a node's reply
 USERS_MAX = 64  # users' links that are kept; the least recently used one is closed
 LINK_S_MAX = 300.0  # age at which a user's link is replaced: a changed password counts from then on at the latest
@@ -101,7 +102,7 @@ class Nodes:
         if login and isinstance(replies[0], Refusal):
             link.close()
             raise WrongLogin(replies[0].word)
-        return link, state != b"joining"  # a user without the right to ask, and a Redis, count as ready
+        return link, state not in UNREADY  # a user without the right to ask, and a Redis, count as ready
 
     @contextlib.asynccontextmanager
     async def own(self, login: Login | None = None, *, beyond: int = 0) -> AsyncIterator[NodeLink]:

@@ -5,7 +5,7 @@ from respram.gateway.faults import Busy, NodesGone, Refusal, WrongLogin
 from respram.gateway.nodes import Nodes, facts, info_fields, spell
 from respram.gateway.target import Login
 
-HEALTHY = {"ready": "healthy", "joining": "joining", "isolated": "isolated"}
+HEALTHY = {"loading": "joining", "joining": "joining", "alone": "joining", "isolated": "isolated"}
 
 
 async def health(nodes: Nodes, login: Login | None, *, detailed: bool) -> dict[str, object]:

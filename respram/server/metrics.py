@@ -202,8 +202,8 @@ def _peers(node: Node, now_ms: int) -> Iterator[Family]:
 
 
 def is_ready(node: Node) -> bool:
-    """Whether the node is ready, as for `respram ping --ready`: not while it reads its snapshot or fills up. A node
-    that is alone or isolated is ready.
+    """Whether the node is ready, as for `respram ping --ready`: not while it reads its snapshot, fills up, or has met
+    none of its peers. A node that is isolated is ready.
     """
     return state_of(node) not in UNREADY
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+import redis
 
 from respram.gateway import nodes as nodes_file
 from respram.gateway.faults import Busy, WrongLogin
@@ -16,6 +17,7 @@ from respram.gateway.target import Login, read_url
 from tests.gateway.faces import serving, until
 from tests.live import SOON_S, LiveNode, running, start
 from tests.ports import reserve
+from tests.secrets import secret_of
 
 
 def test_facts_are_read_out_of_flat_arrays_and_lines() -> None:
@@ -43,6 +45,22 @@ def test_when_a_node_ends_the_next_one_is_asked() -> None:
     finally:
         first.stop()
         second.stop()
+
+
+def test_a_node_that_has_met_none_of_its_peers_is_left_for_the_next_and_is_not_said_to_be_healthy() -> None:
+    words = ("--join", f"127.0.0.1:{reserve()}", "--alone-after-ms", "300", "--serve-alone", "no")
+    with (
+        running(*words, env={"RESPRAM_CLUSTER_SECRET": secret_of("gateway")}) as first,
+        running() as second,
+        redis.Redis(port=first.port, socket_timeout=SOON_S) as direct,
+    ):
+        until(lambda: direct.execute_command("RESPRAM", "STATE") == b"alone")
+        urls = [f"redis://127.0.0.1:{one.port}" for one in (first, second)]
+        with serving(*urls) as gateway, gateway.client() as client:
+            assert client.put("/v1/data/a", content=b"1").status_code == 201
+            assert client.get("/v1/data/none").status_code == 404, "the first one does not know"
+        with serving(urls[0]) as gateway, gateway.client() as client:
+            assert client.get("/v1/health").json()["status"] == "joining"
 
 
 def test_a_node_that_stands_still_is_left_for_the_next() -> None:

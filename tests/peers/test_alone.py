@@ -3,6 +3,7 @@
 """
 
 import contextlib
+import http.client
 import subprocess
 import sys
 import time
@@ -11,7 +12,7 @@ from collections.abc import Iterator
 import pytest
 import redis
 
-from tests.live import LiveNode
+from tests.live import SOON_S, LiveNode
 from tests.peers.enclave import SECRET, USUAL, Member, enclave, until
 from tests.ports import reserve
 from tests.secrets import secret_of
@@ -63,6 +64,14 @@ def test_what_is_wrong_with_the_addresses_is_said_once_for_each() -> None:
                 assert member.info()["peer_state"] == "alone"
 
 
+def ready_by_http(port: int) -> tuple[int, bytes]:
+    wire = http.client.HTTPConnection("127.0.0.1", port, timeout=SOON_S)
+    with contextlib.closing(wire):
+        wire.request("GET", "/readyz")
+        answer = wire.getresponse()
+        return answer.status, answer.read()
+
+
 def test_nothing_is_decided_alone_before_the_patience_is_over_and_then_it_is_said() -> None:
     with joining(f"127.0.0.1:{reserve()}", "--join-wait", "4") as member:
         client = member.client
@@ -78,9 +87,11 @@ def test_nothing_is_decided_alone_before_the_patience_is_over_and_then_it_is_sai
 
 
 def test_who_must_not_serve_alone_does_not_and_joins_whoever_comes() -> None:
-    port = reserve()
-    with joining(f"127.0.0.1:{port}", "--join-wait", "0", "--serve-alone", "no") as member:
+    port, metrics_port = reserve(), reserve()
+    words = ("--join-wait", "0", "--serve-alone", "no", "--metrics-port", str(metrics_port))
+    with joining(f"127.0.0.1:{port}", *words) as member:
         until(lambda: state(member) == b"alone", "not alone")
+        assert ready_by_http(metrics_port) == (503, b"alone\n"), "a balancer sends nobody to who decides nothing"
         time.sleep(0.7)
         assert state(member) == b"alone"
         with pytest.raises(redis.exceptions.BusyLoadingError):
