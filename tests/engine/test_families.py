@@ -288,3 +288,14 @@ def test_marks_of_one_payload_have_so_many_members_looked_at_and_no_more() -> No
         assert engine.merge(pack(Record(MARKS, b"k", None, first + marks, 9, 0, NOW + 900_000)), NOW + 1).new == 1
         entry = engine.peek(0, b"k", NOW + 1)
         assert entry is not None and entry.length == count
+
+
+def test_a_collection_has_the_empty_key() -> None:
+    """Its bytes may lie nowhere: what copies or compares none of them is for the sanitizers to see."""
+    for engine in Pair(1, True).engines:
+        engine.found(0, b"", HASH, NOW + 1_000, False, NOW)
+        engine.put_member(0, b"", b"", b"", None, NOW)
+        engine.put_member(0, b"", b"f", b"", NOW + 3_000, NOW)  # its head is remembered for longer
+        engine.retime(0, b"", NOW + 2_000, False, NOW, b"expire")
+        shown = [engine.member(0, b"", name, NOW + 1_500) for name in (b"", b"f")]
+        assert shown == [Member(b"", b"", NOW + 2_000, False), Member(b"f", b"", NOW + 3_000, True)]

@@ -384,7 +384,8 @@ bool keyspace_cover(Engine *engine, Record *head, int64_t until_ms, int64_t now_
     Span key = record_key(head);
     if (!buffer_reserve(&engine->scratch, key.len))
         return false;
-    memcpy(engine->scratch.bytes, key.bytes, key.len);
+    if (key.len)
+        memcpy(engine->scratch.bytes, key.bytes, key.len);
     engine->scratch.len = key.len;
     key.bytes = engine->scratch.bytes;
     uint64_t clock = keyspace_next_clock(engine, head, 0, now_ms), hash = keyspace_hash(engine, key);

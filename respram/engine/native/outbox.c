@@ -32,7 +32,7 @@ static uint64_t index_place(const Outbox *outbox, int db, uint64_t hash, Span ke
     for (; outbox->index[place]; place = (place + 1) & mask) {
         const Waiting *waiting = outbox->queue[outbox->index[place] - 1];
         if (waiting->hash == hash && waiting->db == db && waiting->key_bytes == key.len
-            && memcmp(waiting->key, key.bytes, key.len) == 0)
+            && (!key.len || memcmp(waiting->key, key.bytes, key.len) == 0))
             break;
     }
     return place;
