@@ -17,6 +17,7 @@ one row of the result. This file reads and starts nothing.
     [[run]]
     name = "asyncio"              behind the title
     cluster = "yes"               three nodes more, with this word behind `--cluster`; then it does CLUSTER_CHECKS
+    socket = true                 it reaches the open node by its Unix socket, wherever it would by its port
     command = ["{python}", "program.py", "asyncio"]
 """
 
@@ -52,6 +53,7 @@ class Run:
     name: str
     command: tuple[str, ...]
     cluster: str = ""  # the option that starts its three nodes; "": the entry has no cluster
+    socket: bool = False  # by the Unix socket of the open node
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,9 +109,14 @@ def read_entry(folder: Path) -> Entry:
     for name in ("title", "language", "install", "run"):
         if not facts.get(name):
             raise EntryError(f"{folder.name}: {name} is missing")
-    runs = tuple(Run(one.get("name", ""), tuple(one["command"]), one.get("cluster", "")) for one in facts.pop("run"))
+    runs = tuple(
+        Run(one.get("name", ""), tuple(one["command"]), one.get("cluster", ""), one.get("socket", False))
+        for one in facts.pop("run")
+    )
     if any(run.cluster not in CLUSTERS for run in runs):
         raise EntryError(f"{folder.name}: cluster must be yes or strict")
+    if any(run.socket not in (True, False) or run.socket and run.cluster for run in runs):
+        raise EntryError(f"{folder.name}: socket must be true or false, and is of no cluster")
     if len({run.name for run in runs}) != len(runs):
         raise EntryError(f"{folder.name}: two runs have one name")
     seconds = facts.pop("seconds", SECONDS)

@@ -161,7 +161,7 @@ def _converse(entry: Entry, run: Run, folder: Path, stage: Stage) -> tuple[list[
     """The lines of the program, and why it ended if not by itself with exit code 0."""
     command = [word.replace("{python}", str(folder / PYTHON)).replace("{folder}", str(folder)) for word in run.command]
     process = subprocess.Popen(
-        command, cwd=folder, env=_variables(stage, entry), text=True, errors="replace", bufsize=1,
+        command, cwd=folder, env=_variables(stage, run), text=True, errors="replace", bufsize=1,
         start_new_session=True,
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
     )  # fmt: skip
@@ -219,11 +219,12 @@ def _end(process: "subprocess.Popen[str]") -> None:
             process.wait(KILL_S)
 
 
-def _variables(stage: Stage, entry: Entry) -> dict[str, str]:
+def _variables(stage: Stage, run: Run) -> dict[str, str]:
     return {
         **{name: value for name, value in os.environ.items() if not name.startswith(("RESPRAM_", "PYTHON", "REDIS"))},
         "RESPRAM_HOST": "127.0.0.1",
         "RESPRAM_PORT": str(stage.port),
+        "RESPRAM_SOCKET": stage.socket if run.socket else "",
         "RESPRAM_AUTH_PORT": str(stage.auth_port),
         "RESPRAM_PASSWORD": PASSWORD,
         "RESPRAM_TLS_PORT": str(stage.tls_port),

@@ -3,8 +3,11 @@ place.
 """
 
 import contextlib
+import secrets
 import signal
+import tempfile
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Protocol
 
 from compat.install import CACHE
@@ -18,8 +21,14 @@ TLS = CACHE / "tls"
 LOST = 1  # index of the peer that a program may have killed and restarted
 
 
+def socket_path() -> str:
+    """Short, as the path of a Unix socket has to be."""
+    return str(Path(tempfile.gettempdir(), f"compat-{secrets.token_hex(8)}.sock"))
+
+
 class Stage(Protocol):
     port: int  # port of the node without a password
+    socket: str  # path of its Unix socket
     tls_port: int
     auth_port: int  # port of the node with a password
     peer_ports: list[int]
@@ -38,6 +47,7 @@ class Nodes:
     engine: str
     words: tuple[str, ...] = ()  # options that each of them is started with
     port: int = field(default_factory=reserve)
+    socket: str = field(default_factory=socket_path)
     tls_port: int = field(default_factory=reserve)
     auth_port: int = 0
     peer_ports: list[int] = field(default_factory=list)
@@ -64,7 +74,8 @@ class Nodes:
             str(TLS / "node.key"),
         ]
         tls += ["--tls-auth-clients", "no"]
-        return start("--notify-keyspace-events", "Ex", *tls, *self.words, engine=self.engine, port=self.port)
+        doors = ("--unixsocket", self.socket, *tls)
+        return start("--notify-keyspace-events", "Ex", *doors, *self.words, engine=self.engine, port=self.port)
 
     def restart(self) -> None:
         self.nodes[0].stop()
@@ -102,6 +113,7 @@ class Redis:
     """
 
     port: int = field(default_factory=reserve)
+    socket: str = field(default_factory=socket_path)
     tls_port: int = field(default_factory=reserve)
     auth_port: int = 0
     peer_ports: list[int] = field(default_factory=list)
@@ -114,7 +126,7 @@ class Redis:
         self.auth_port = self.servers[1].port
 
     def _open_server(self) -> Server:
-        return redis_server("--notify-keyspace-events", "Ex", port=self.port)
+        return redis_server("--notify-keyspace-events", "Ex", "--unixsocket", self.socket, port=self.port)
 
     def obey(self, word: str) -> str:
         if word != "restart":

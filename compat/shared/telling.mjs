@@ -3,6 +3,7 @@ import { createInterface } from 'node:readline';
 
 export const host = process.env.RESPRAM_HOST;
 export const port = Number(process.env.RESPRAM_PORT);
+export const socket = process.env.RESPRAM_SOCKET; // '': the node is reached by its port
 export const authPort = Number(process.env.RESPRAM_AUTH_PORT);
 export const password = process.env.RESPRAM_PASSWORD;
 export const tlsPort = Number(process.env.RESPRAM_TLS_PORT || 0);

@@ -7,6 +7,7 @@ import time
 
 HOST = os.environ["RESPRAM_HOST"]
 PORT = int(os.environ["RESPRAM_PORT"])
+SOCKET = os.environ.get("RESPRAM_SOCKET", "")  # "": the node is reached by its port
 AUTH_PORT = int(os.environ["RESPRAM_AUTH_PORT"])
 PASSWORD = os.environ["RESPRAM_PASSWORD"]
 TLS_PORT = int(os.environ["RESPRAM_TLS_PORT"] or 0)

@@ -3,6 +3,7 @@
 
 import json
 import re
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 from compat import entries as folder
 from compat.entries import CHECKS, Entry, EntryError, Run, entries, read_entry
 from compat.install import KINDS, NotInstalledError, copy_files, digest_of, prepared
-from compat.matrix import engine_of, main
+from compat.matrix import _variables, engine_of, main
 from compat.results import (
     MARKERS,
     Row,
@@ -26,7 +27,11 @@ from compat.results import (
     unlike,
     with_summary,
 )
+from compat.stages import TLS, Nodes
+from compat.tls import issue
 from compat.verdict import Verdict, judge
+from respram.config.settings import UNIX_PATH_BYTES_MAX
+from tests.live import SOON_S
 
 ROOT = Path(__file__).parent.parent.parent
 FOUND = entries()
@@ -82,12 +87,43 @@ def test_an_entry_pins_every_version_and_names_no_host(one: Entry) -> None:
         (GOOD.replace('language = "Python"\n', ""), "language"),
         ("seconds = 0\n" + GOOD, "seconds"),
         (GOOD + '[[run]]\ncommand = ["false"]\n', "one name"),
+        (GOOD + 'socket = "yes"\n', "socket"),
+        (GOOD + 'socket = true\ncluster = "yes"\n', "socket"),
     ],
 )
 def test_an_entry_that_is_wrong_is_refused(tmp_path: Path, text: str, said: str) -> None:
     (tmp_path / "entry.toml").write_text(text)
     with pytest.raises(EntryError, match=said):
         read_entry(tmp_path)
+
+
+def test_clients_of_four_languages_go_by_the_unix_socket_too() -> None:
+    found = {one.name for one in FOUND for run in one.runs if run.socket}
+    assert found == {"redis_py", "ioredis", "go_redis", "phpredis"}
+
+
+def test_a_program_is_told_of_the_socket_where_its_run_goes_by_it() -> None:
+    stage = Nodes("pure")
+    told = [_variables(stage, Run("", (), socket=by))["RESPRAM_SOCKET"] for by in (True, False)]
+    assert told == [stage.socket, ""] and 0 < len(stage.socket) < UNIX_PATH_BYTES_MAX
+    assert stage.socket != Nodes("pure").socket
+
+
+def test_the_open_node_answers_by_its_socket_before_and_after_a_restart() -> None:
+    issue(TLS)
+    stage = Nodes("pure")
+    stage.open()
+    try:
+        for _ in range(2):
+            with socket.socket(socket.AF_UNIX) as sock:
+                sock.settimeout(SOON_S)
+                sock.connect(stage.socket)
+                sock.sendall(b"PING\r\n")
+                assert sock.recv(64) == b"+PONG\r\n"
+            stage.restart()
+    finally:
+        stage.close()
+    assert not Path(stage.socket).exists()
 
 
 # -- verdicts -------------------------------------------------------------------------------------

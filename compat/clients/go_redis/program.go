@@ -21,6 +21,7 @@ import (
 var ctx = context.Background()
 var host, port, authPort, password = os.Getenv("RESPRAM_HOST"), os.Getenv("RESPRAM_PORT"),
 	os.Getenv("RESPRAM_AUTH_PORT"), os.Getenv("RESPRAM_PASSWORD")
+var socket = os.Getenv("RESPRAM_SOCKET") // "": the node is reached by its port
 var node *redis.Client
 
 var errSkipped = errors.New("skipped")
@@ -71,6 +72,9 @@ func check(name string, call func() error) {
 
 func connect(change func(*redis.Options)) *redis.Client {
 	options := &redis.Options{Addr: host + ":" + port}
+	if socket != "" {
+		options.Addr = socket
+	}
 	if change != nil {
 		change(options)
 	}
@@ -298,7 +302,10 @@ func main() {
 		return
 	}
 	node = connect(nil)
-	check("connect", func() error { return same(node.Ping(ctx).Val(), "PONG") })
+	check("connect", func() error {
+		info, err := node.ClientInfo(ctx).Result()
+		return first(same(node.Ping(ctx).Val(), "PONG"), err, same(info != nil && info.Addr == socket+":0", socket != ""))
+	})
 	check("resp2", func() error { return withResp(2) })
 	check("resp3", func() error { return withResp(3) })
 	stringsOfOne()

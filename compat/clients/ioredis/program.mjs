@@ -1,7 +1,8 @@
 // ioredis and its fork: `node program.mjs ioredis|iovalkey`.
 import { readFileSync } from 'node:fs';
 import {
-  authPort, check, finish, holds, host, Left, password, port, rejects, restart, same, say, tlsCa, tlsPort, until,
+  authPort, check, finish, holds, host, Left, password, port, rejects, restart, same, say, socket, tlsCa,
+  tlsPort, until,
 } from './telling.mjs';
 
 const name = process.argv[2];
@@ -10,14 +11,19 @@ const Redis = module.Redis ?? module.default;
 const opened = [];
 
 function connect(options = {}) {
-  const client = new Redis({ host, port, retryStrategy: () => 20, ...options });
+  const place = socket && !options.port ? { path: socket } : { host, port };
+  const client = new Redis({ ...place, retryStrategy: () => 20, ...options });
   client.on('error', () => {});
   opened.push(client);
   return client;
 }
 
 say('version', JSON.parse(readFileSync(`node_modules/${name}/package.json`)).version);
-await check('connect', async () => same(await connect().ping(), 'PONG'));
+await check('connect', async () => {
+  const other = connect();
+  same(await other.ping(), 'PONG');
+  same((await other.client('INFO')).includes(` addr=${socket}:0 `), Boolean(socket));
+});
 const client = connect({ maxRetriesPerRequest: 100 });
 const withProtocol = (protocol) => async () => {
   const other = connect({ protocol });

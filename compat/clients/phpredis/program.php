@@ -5,6 +5,7 @@ const MINUTE = 60;
 $kind = $argv[1];
 $host = getenv('RESPRAM_HOST');
 $port = (int) getenv('RESPRAM_PORT');
+$socket = getenv('RESPRAM_SOCKET'); // '': the node is reached by its port
 $authPort = (int) getenv('RESPRAM_AUTH_PORT');
 $password = getenv('RESPRAM_PASSWORD');
 if ($kind === 'predis') {
@@ -14,12 +15,13 @@ if ($kind === 'predis') {
 
 function connect(int $at, array $more = [])
 {
-    global $kind, $host;
+    global $kind, $host, $port, $socket;
     if ($kind === 'predis') {
         return new Predis\Client(['host' => $host, 'port' => $at, 'read_write_timeout' => 10] + $more);
     }
     $node = new Redis();
-    $node->connect($host, $at, 5.0);
+    $place = $socket && $at === $port ? [$socket] : [$host, $at, 5.0];
+    $node->connect(...$place);
     if (isset($more['password'])) {
         $node->auth($more['password']);
     }
@@ -148,7 +150,10 @@ function heard(string $channel, callable $act): string
 
 $node = connect($port);
 echo 'version ' . ($kind === 'predis' ? Predis\Client::VERSION : phpversion('redis')) . "\n";
-check('connect', fn () => same(str_contains((string) (is_bool($node->ping()) ? 'PONG' : $node->ping()), 'PONG'), true));
+check('connect', function () use ($node, $socket) {
+    same(str_contains((string) (is_bool($node->ping()) ? 'PONG' : $node->ping()), 'PONG'), true);
+    same(str_contains(raw($node, 'CLIENT', 'INFO'), " addr=$socket:0 "), (bool) $socket);
+});
 check('resp2', fn () => same(array_slice(raw($node, 'HELLO', '2'), 4, 2), ['proto', 2]));
 echo "skip resp3 this client speaks RESP2 only\n";
 $forms = ['set-ex' => ['EX' => MINUTE], 'set-px' => ['PX' => 60_000], 'set-exat' => ['EXAT' => time() + 60],

@@ -8,6 +8,7 @@ from telling import (
     HOST,
     PASSWORD,
     PORT,
+    SOCKET,
     TLS_CA,
     TLS_PORT,
     Left,
@@ -31,8 +32,13 @@ if READER == "plain":
     PARSER = {2: parsers._RESP2Parser, 3: parsers._RESP3Parser}
 
 
+def place(port=PORT):
+    """Where the node is: by its Unix socket, in the run that is about it."""
+    return {"unix_socket_path": SOCKET} if SOCKET and port == PORT else {"host": HOST, "port": port}
+
+
 def connect(port=PORT, protocol=OWN_RESP, **more):
-    client = CLIENT(host=HOST, port=port, protocol=protocol, socket_timeout=10, **more)
+    client = CLIENT(**place(port), protocol=protocol, socket_timeout=10, **more)
     if PARSER:
         pool = client.connection_pool
         pool.connection_kwargs["parser_class"] = PARSER[protocol]
@@ -46,8 +52,9 @@ def with_wrong_password():
 
 
 def with_defaults():
-    client = CLIENT(host=HOST, port=PORT)
+    client = CLIENT(**place())
     same(client.ping(), True)
+    same(client.client_info()["addr"] == f"{SOCKET}:0", bool(SOCKET))
     client.close()
 
 

@@ -9,6 +9,7 @@ from telling import (
     HOST,
     PASSWORD,
     PORT,
+    SOCKET,
     TLS_CA,
     TLS_PORT,
     Left,
@@ -32,8 +33,13 @@ if READER == "plain":
     PARSER = {2: parsers._AsyncRESP2Parser, 3: parsers._AsyncRESP3Parser}
 
 
+def place(port=PORT):
+    """Where the node is: by its Unix socket, in the run that is about it."""
+    return {"unix_socket_path": SOCKET} if SOCKET and port == PORT else {"host": HOST, "port": port}
+
+
 def connect(port=PORT, protocol=OWN_RESP, **more):
-    client = CLIENT(host=HOST, port=port, protocol=protocol, socket_timeout=10, **more)
+    client = CLIENT(**place(port), protocol=protocol, socket_timeout=10, **more)
     if PARSER:
         client.connection_pool.connection_kwargs["parser_class"] = PARSER[protocol]
     return client
@@ -48,8 +54,9 @@ def with_wrong_password():
 
 
 async def with_defaults():
-    async with CLIENT(host=HOST, port=PORT) as client:
+    async with CLIENT(**place()) as client:
         same(await client.ping(), True)
+        same((await client.client_info())["addr"] == f"{SOCKET}:0", bool(SOCKET))
 
 
 async def with_resp(protocol):
