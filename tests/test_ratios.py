@@ -20,7 +20,7 @@ CELL = re.compile(r"\*\*\d+\.\d+\*\* \([\d.]+-[\d.]+\)|\**\d+(\.\d+)?x\**|\**\d+
 NAMING_HEAD = re.compile(r"\S / \S|\bto \w")
 FIGURE = re.compile(r"(?<![\w.])\d+(\.\d+)?x(?!\w)|\b\d+\.\d+ times\b|\b\d+ times (as|the|more|less|faster|slower)\b")
 NAMING_WORDS = re.compile(
-    r"\bthan\b|\bas \w+ as\b|\b(of|as|what|beside|against|compared with)\b.*"
+    r"\bthan\b|\bas \w+ as\b|\b(of|as|what|that|beside|against|compared with)\b.*"
     r"\b(Redis|redis-server|Valkey|memcached|pogocache|epoll|pure|native|unsealed|plain|TCP|without|before|alone)\b",
     re.DOTALL,
 )
@@ -76,6 +76,7 @@ def test_a_ratio_to_nothing_is_found_out(text: str) -> None:
         "| call | sealed to unsealed |\n| --- | ---: |\n| GET | 1.03x |\n",
         "Scripts take 0.9 to 1.7 times what Redis takes.",
         "A GET costs 0.97x of Redis's CPU.",
+        "Scripts take 1.7 times the CPU that Redis takes.",
         "A node was killed 94 times, at 0x10.",
     ],
 )
