@@ -30,7 +30,7 @@ REASONS = {
     b"script": "respram has no functions; EVAL and EVALSHA run scripts",
     b"type": "respram stores strings, hashes, sets and sorted sets",
     b"bits": "Use SETBIT, GETBIT, BITCOUNT, BITPOS and BITOP instead",
-    b"comparing": "Its cost is the product of two lengths: the client has to do it",
+    b"comparing": "Its time grows with the product of two lengths, so the client has to do it",
     b"watching": "No client may see the commands of others",
     b"debugging": "No client may change the inner state of a running node",
     b"saving": "No command writes data to a disk; with `--snapshot-dir` the node does so by itself",
@@ -48,7 +48,7 @@ Replies and error texts are those of Redis wherever Redis has the same concept. 
 command:
 
 - **Every key has a deadline.** A write without a TTL gets the node's default TTL, and the key's deadline is marked
-  *implicit*. TTL, PTTL and EXPIRETIME answer the real deadline; EXPIRE with `NX`, `XX`, `GT` or `LT` treats an implicit
+  *implicit*. TTL, PTTL and EXPIRETIME answer the real deadline. EXPIRE with `NX`, `XX`, `GT` or `LT` treats an implicit
   deadline as none. A TTL above `--max-ttl` is cut to it.
 - **No user can delete, unless an operator gave the right to let go.** Without it a command that would delete is refused
   with `NOPERM`, inside MULTI too, and the key survives: DEL and its relatives, EXPIRE with a time that is not in the
@@ -77,8 +77,8 @@ NOTES = """\
   the TTL only if the key has none of its own (it is new, or its deadline is implicit). With `BYFLOAT` both numbers are
   doubles. `NX` counts only if the key is missing, `XX` only if it exists; otherwise the answer is the present value
   (nil for a missing key), and 0.
-- **SET ... IFEQ value** writes only if the key holds exactly that value, **IFNE** only if it does not, and the answer
-  is nil if nothing was written. They replace scripts that compare and set. `IFDEQ` and `IFDNE` take a digest instead of
+- **SET ... IFEQ value** writes only if the key holds exactly that value, **IFNE** only if it does not. The answer
+  is nil if nothing was written. Both replace scripts that compare and set. `IFDEQ` and `IFDNE` take a digest instead of
   the value, as **DIGEST** returns it: XXH3-64, 16 hexadecimal digits. A missing key equals no value. The digest is no
   proof of a value: somebody who chooses two values can make their digests equal.
 - **CL.THROTTLE** is a rate limit as in redis-cell. **BF.ADD** and its relatives are filters as in RedisBloom, but with
@@ -89,11 +89,12 @@ NOTES = """\
   [scripts.md](scripts.md).
 - **MSETEX** writes all of its keys (1) or none (0).
 - **SCAN** walks at most 65,536 keys in one call, whatever `COUNT` says.
-- **OBJECT ENCODING** and **REFCOUNT** answer as Redis would for a freshly SET value, **IDLETIME** the seconds since the
-  last write.
+- **OBJECT ENCODING** and **REFCOUNT** answer as Redis would for a freshly SET value. **IDLETIME** answers the seconds
+  since the last write.
 - **WAIT** counts the peers that hold everything that was written on this node before it; `WAIT n 0` gives up after an
   hour.
-- **PUBLISH** and **SPUBLISH** reach the subscribers on all nodes of the enclave and count those on their own.
+- **PUBLISH** and **SPUBLISH** reach the subscribers on all nodes of the enclave. They answer with the number of
+  subscribers on the node that ran the command.
 """
 
 

@@ -162,35 +162,35 @@ module|list 2 admin,noscript - 4.0.0 server -
   costs O(N) where N is the number of loaded modules.
   tip nondeterministic_output_order
 respram -2 - - 1.0.0 server -
-  is A container for what only respram has
+  is A container for commands that only respram has
   costs Depends on subcommand.
 respram|digest -2 readonly,loading,stale - 1.0.0 server -
-  is Tell count and sum of the settled records, alike on nodes that hold the same
+  is Return the number and the sum of the settled records; they agree on nodes that hold the same
   costs O(1)
   args at:integer?
 respram|expel 3 admin,noscript,loading,stale admin,dangerous 1.0.0 server -
-  is Put out the peers whose certificates a signed revocation list names, on all nodes
+  is Expel the peers whose certificates a signed revocation list names, on all nodes
   costs O(N) where N is the number of certificates on the list
   args list:string
 respram|help 2 loading,stale - 1.0.0 server -
   is Show what the subcommands do
   costs O(1)
 respram|home 3 loading,stale,fast - 1.0.0 server -
-  is Tell the slot of a key, and which node decides about it
+  is Return the slot of a key, and the node that decides about the key
   costs O(1)
   args key:string
 respram|peers 2 loading,stale - 1.0.0 server -
-  is List the nodes to which there are links, or should be
+  is List the peers that this node has a link to, or should have one to
   costs O(N) where N is the number of peers
 respram|refused 2 loading,stale - 1.0.0 server -
-  is List what was refused, by command, client name and user
+  is List refusals by command, client name and user
   costs O(N) where N is the number of kinds of refusals
 respram|state 2 loading,stale,fast - 1.0.0 server -
-  is Tell whether this node holds what the others hold
+  is Return the state of this node: joining, alone, ready or isolated
   costs O(1)
 respram|token 3 readonly - 1.0.0 server 2/2/1
   shape reads
-  is Tell the stamp of a key as a number that grows with each decision about it
+  is Return the stamp of a key as a number that grows with each decision about the key
   costs O(1)
   keys 2 range 0 1 0 RO
   args key:key
@@ -198,7 +198,7 @@ respram|topology 2 loading,stale - 1.0.0 server -
   is List all nodes of the network and their places in the tree
   costs O(N) where N is the number of nodes
 respram|version 2 loading,stale - 1.0.0 server -
-  is Tell the version of respram
+  is Return the version of respram
   costs O(1)
 role 1 noscript,loading,stale,fast admin,dangerous 2.8.12 server -
   is Return the role of the instance in the context of replication
