@@ -30,7 +30,7 @@ from compat.install import PYTHON, NotInstalledError, prepared
 from compat.results import Row, page, rows_from, rows_into, summary, table, with_summary
 from compat.stages import PASSWORD, TLS, Nodes, Redis, Stage
 from compat.tls import issue
-from compat.verdict import Verdict, judge
+from compat.verdict import Verdict, judge, with_load
 
 LINES_MAX = 20_000  # lines of output of one program; more are a fault of the program
 TAIL_LINES = 40  # lines shown of a run that failed
@@ -131,7 +131,9 @@ def _run(entry: Entry, engine: str, deadline: float) -> list[Row]:
         if began > deadline:
             rows.append(Row(entry, run, Verdict(missing=TIME_UP), 0.0))
             continue
+        before = os.getloadavg()[0]
         verdict, tail = _perform(entry, run, folder, Nodes(engine_of(engine)))
+        verdict = with_load(verdict, max(before, os.getloadavg()[0]), os.cpu_count() or 1)
         given = wanted = None
         if entry.group == "frameworks" and not run.cluster and shutil.which("redis-server"):
             given = _perform(entry, run, folder, Nodes(engine_of(engine), LET_GO))[0]

@@ -15,10 +15,11 @@ All other lines are chatter, kept for the case that something fails. Nothing is 
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 REASON_CHARS_MAX = 300  # of a failure's text in the result
 FIGURES_MAX = 16  # figures of one run
+BUSY_LOAD = 4.0  # load per processor from which on the times of a run are those of the machine as well
 PASSED, FAILED, LIMITED, SKIPPED = "ok", "fail", "limit", "skip"
 
 
@@ -94,3 +95,10 @@ def judge(lines: Iterable[str], expected: tuple[str, ...] = (), ended: str = "")
     if not done or ended:
         checks.append(Check(FAILED, "end", f"expected=done got={ended or 'the program ended early'}"))
     return Verdict(version, tuple(checks), figures=tuple(figures), cannot=cannot)
+
+
+def with_load(verdict: Verdict, load: float, processors: int) -> Verdict:
+    """A verdict with figures also says how busy the machine was, if it was: times are longer there."""
+    if not verdict.figures or load < BUSY_LOAD * processors:
+        return verdict
+    return replace(verdict, figures=(*verdict.figures, f"on a busy machine: load {load:.0f}, {processors} processors"))

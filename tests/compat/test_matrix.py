@@ -29,7 +29,7 @@ from compat.results import (
 )
 from compat.stages import TLS, Nodes
 from compat.tls import issue
-from compat.verdict import Verdict, judge
+from compat.verdict import BUSY_LOAD, Verdict, judge, with_load
 from respram.config.settings import UNIX_PATH_BYTES_MAX
 from tests.live import SOON_S
 
@@ -164,6 +164,14 @@ def test_what_is_of_no_use_here_says_so_and_counts_for_no_framework() -> None:
 def test_a_check_that_is_not_named_has_failed() -> None:
     verdict = judge([*(f"ok {name}" for name in CHECKS if name != "watch"), "done"], CHECKS)
     assert [check.name for check in verdict.named("fail")] == ["watch"]
+
+
+def test_figures_of_a_busy_machine_say_so_and_all_else_is_as_it_was() -> None:
+    timed, plain = judge(["ok failover", "figure failover_ms=7", "done"]), judge(["ok get", "done"])
+    busy = with_load(timed, BUSY_LOAD * 2, 2)
+    assert busy.figures == ("failover_ms=7", "on a busy machine: load 8, 2 processors")
+    assert busy.checks == timed.checks and busy.word == "works"
+    assert with_load(timed, BUSY_LOAD * 2 - 0.1, 2) == timed and with_load(plain, 100.0, 2) == plain
 
 
 def test_a_run_without_one_check_proves_nothing() -> None:
