@@ -186,7 +186,7 @@ respram|refused 2 loading,stale - 1.0.0 server -
   is List refusals by command, client name and user
   costs O(N) where N is the number of kinds of refusals
 respram|state 2 loading,stale,fast - 1.0.0 server -
-  is Return the state of this node: joining, alone, ready or isolated
+  is Return the state of this node: loading, joining, alone, ready or isolated
   costs O(1)
 respram|token 3 readonly - 1.0.0 server 2/2/1
   shape reads

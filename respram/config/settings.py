@@ -299,7 +299,7 @@ def _fit_unix_socket(config: Config) -> None:
     if config.unixsocketperm and not config.unixsocket:
         raise ConfigError("--unixsocketperm is given without --unixsocket; give the path, or leave it out")
     if len(os.fsencode(config.unixsocket)) > UNIX_PATH_BYTES_MAX:
-        raise ConfigError(f"--unixsocket: the path may have {UNIX_PATH_BYTES_MAX} bytes; choose a shorter one")
+        raise ConfigError(f"--unixsocket: the path may have at most {UNIX_PATH_BYTES_MAX} bytes; choose a shorter one")
 
 
 def _fit(config: Config) -> Config:
@@ -314,13 +314,13 @@ def _fit(config: Config) -> Config:
         raise ConfigError(f"--port and --peer-port are both {config.port}; choose two different ports")
     if limits.bulk_bytes_max > limits.query_buffer_bytes_max:
         raise ConfigError(
-            "--proto-max-bulk-len is larger than --client-query-buffer-limit; lower it or raise the other"
+            "--proto-max-bulk-len is larger than --client-query-buffer-limit; lower the first or raise the second"
         )
     for soft, hard in (("output_soft_bytes_max", "output_buffer_bytes_max"),
                        ("pubsub_output_soft_bytes_max", "pubsub_output_bytes_max")):  # fmt: skip
         if getattr(limits, soft) > getattr(limits, hard):
             names = {one.field: one.name for one in OPTIONS}
-            raise ConfigError(f"--{names[soft]} is larger than --{names[hard]}; lower it or raise the other")
+            raise ConfigError(f"--{names[soft]} is larger than --{names[hard]}; lower the first or raise the second")
     _fit_peers(config)
     _fit_snapshots(config)
     open_hosts = exposed(config.bind)

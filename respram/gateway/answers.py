@@ -43,11 +43,11 @@ def problem_of(error: Exception, *, anonymous: bool) -> Problem:
         case BadRequest():
             return Problem(400, str(error))
         case WrongLogin():
-            return Problem(401, "The node knows no such user, or the password is another.", CHALLENGE)
+            return Problem(401, "The node knows no such user, or the password is wrong.", CHALLENGE)
         case Busy():
             return Problem(503, f"Try again later: {error}.", ((b"retry-after", b"1"),))
         case NodesGone():
-            fate = " Whether it was carried out is unknown." if error.sent else ""
+            fate = " It is unknown whether the request was carried out." if error.sent else ""
             return Problem(503, f"No node answers.{fate}", ((b"retry-after", b"1"),))
         case Silent():
             return Problem(501, "The node publishes no events: start it with --notify-keyspace-events 'K$gx'.")
@@ -67,7 +67,7 @@ def _refused(word: str, *, anonymous: bool) -> Problem:
         )
     if word in ("LOADING", "BUSY", "TRYAGAIN"):
         return Problem(503, "The node is not ready yet.", ((b"retry-after", b"1"),))
-    return Problem(502, f"The node refused it with {word if word.isalpha() else 'an error'}.")
+    return Problem(502, f"The node refused the request with {word if word.isalpha() else 'an error'}.")
 
 
 async def send_problem(send: Send, problem: Problem, *, head: bool = False) -> None:

@@ -28,7 +28,7 @@ class Refusal(Exception):
 
 
 class WrongLogin(Exception):
-    """The node knows no such user, or the password is another."""
+    """The node knows no such user, or the password is wrong."""
 
 
 class BadRequest(Exception):
