@@ -149,7 +149,7 @@ def test_small_answers(client: Client, line: str, reply: bytes) -> None:
 def test_slots_and_members_are_not_given_by_clients(client: Client) -> None:
     for words in ((b"ADDSLOTS", b"1"), (b"MEET", b"10.0.0.1", b"1"), (b"RESET",), (b"SETSLOT", b"1", b"STABLE")):
         assert client(b"CLUSTER", *words).startswith(
-            b"-NOPERM 'cluster|%b' is refused by design: slots have their homes" % words[0].lower()
+            b"-NOPERM 'cluster|%b' is refused by design: slots are assigned automatically" % words[0].lower()
         )
 
 

@@ -57,7 +57,7 @@ def test_a_wrong_file_is_found_before_the_node_begins(tmp_path: Path) -> None:
     file = tmp_path / "crl"
     for content in (b"", b"noise", authority.revoked(1, key=Ed25519PrivateKey.generate())):
         file.write_bytes(content)
-        with pytest.raises(ConfigError, match="no revocation list"):
+        with pytest.raises(ConfigError, match="not a revocation list"):
             expulsion.read_file(str(file), trust)
     with pytest.raises(ConfigError, match="cannot be read"):
         expulsion.read_file(str(tmp_path / "none"), trust)
