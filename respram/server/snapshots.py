@@ -4,6 +4,8 @@ Every `--snapshot-interval` the engine's digests are compared with those of the 
 are written anew, under fresh keys; the others are left alone. Records come out of the engine as a dump, in steps of a
 millisecond or two with pauses three times as long between them, so that clients are hardly held up; writing and syncing
 happen in a thread. What is written in the meantime makes the bucket differ again: the sums are taken before the walk.
+A record that gets a longer life in the meantime may have left its bucket before its turn: buckets that changed during
+the walk are written by a second one, before any older version is destroyed (decision 0232).
 
     part files written and synced -> keys to the peers and the ring file -> renamed -> older versions' keys destroyed
 
@@ -273,8 +275,7 @@ class Snapshots:
     async def _pass(self, end_s: float | None) -> None:
         now_ms = clock.now_ms()
         edges = buckets.edges_at(now_ms)
-        cut = Cut(ANY_STAMP, (now_ms >> GRANULE_SHIFT) - 1)
-        sums = buckets.folded(self.engine.bucket_digests(cut, buckets.DIGEST_SHIFT, now_ms), edges)
+        sums = self._sums(edges, now_ms)
         changed = {
             bucket: sum
             for bucket, sum in sums.items()
@@ -295,6 +296,11 @@ class Snapshots:
         if gone:
             await self._retire(gone)
 
+    def _sums(self, edges: buckets.Edges, now_ms: int) -> dict[Bucket, Sum]:
+        """What the engine has, by bucket. `now_ms` as when the pass began."""
+        cut = Cut(ANY_STAMP, (now_ms >> GRANULE_SHIFT) - 1)
+        return buckets.folded(self.engine.bucket_digests(cut, buckets.DIGEST_SHIFT, now_ms), edges)
+
     def _differs(self, bucket: Bucket, sum: Sum, now_ms: int) -> bool:
         held = self.current.get(bucket)
         return held is None or held.sum != sum or 0 < held.stale_ms <= now_ms
@@ -309,33 +315,50 @@ class Snapshots:
     async def _write_dump(self, changed: dict[Bucket, Sum], edges: buckets.Edges, now_ms: int) -> None:
         if not changed:
             return
-        drafts = {bucket: Draft(self.folder, bucket, sum, self.owner, now_ms) for bucket, sum in changed.items()}
+        drafts: dict[Bucket, Draft] = {}
         try:
-            out: list[tuple[Path, bytes]] = []
-            size = point = 0
-            while point < POINTS:
-                began_us = clock.micros()
-                found = self.engine.dump(point, STEP_BYTES, now_ms)
-                point = found.cursor
-                for bucket, share in buckets.scattered(found.payload, edges, drafts).items():
-                    draft = drafts[bucket]
-                    draft.take(share)
-                    if len(draft.pending) >= FRAME_BYTES:
-                        out.append((draft.part, draft.frame(last=False)))
-                        size += len(out[-1][1])
-                if size >= WRITE_BYTES:
-                    await self.in_thread(files.append, out)
-                    out, size = [], 0
-                await asyncio.sleep((clock.micros() - began_us) * PAUSE_SHARE / 1e6)
-            for draft in drafts.values():
-                out.append((draft.part, draft.frame(last=True)))
-                if len(out) % 8 == 0:
-                    await asyncio.sleep(0)
-            await self.in_thread(files.append, out)
+            await self._draw(changed, edges, now_ms, drafts)
+            # A record whose life was made longer during the walk may have left a bucket of these before its turn, for
+            # one that is not among them: it would be in neither.
+            late = {
+                bucket: sum
+                for bucket, sum in self._sums(edges, now_ms).items()
+                if bucket not in drafts and self._differs(bucket, sum, now_ms) and not self._passes(bucket, now_ms)
+            }
+            if late:
+                await self._draw(late, edges, now_ms, drafts)
             await self._commit(list(drafts.values()))
         except BaseException:
             self._abandon(drafts.values())
             raise
+
+    async def _draw(
+        self, wanted: dict[Bucket, Sum], edges: buckets.Edges, now_ms: int, drafts: dict[Bucket, Draft]
+    ) -> None:
+        """Writes the records of these buckets into drafts, in one walk over all records, and adds the drafts."""
+        begun = {bucket: Draft(self.folder, bucket, sum, self.owner, now_ms) for bucket, sum in wanted.items()}
+        drafts |= begun
+        out: list[tuple[Path, bytes]] = []
+        size = point = 0
+        while point < POINTS:
+            began_us = clock.micros()
+            found = self.engine.dump(point, STEP_BYTES, now_ms)
+            point = found.cursor
+            for bucket, share in buckets.scattered(found.payload, edges, begun).items():
+                draft = begun[bucket]
+                draft.take(share)
+                if len(draft.pending) >= FRAME_BYTES:
+                    out.append((draft.part, draft.frame(last=False)))
+                    size += len(out[-1][1])
+            if size >= WRITE_BYTES:
+                await self.in_thread(files.append, out)
+                out, size = [], 0
+            await asyncio.sleep((clock.micros() - began_us) * PAUSE_SHARE / 1e6)
+        for draft in begun.values():
+            out.append((draft.part, draft.frame(last=True)))
+            if len(out) % 8 == 0:
+                await asyncio.sleep(0)
+        await self.in_thread(files.append, out)
 
     async def _write_urgently(self, changed: dict[Bucket, Sum], now_ms: int, end_s: float) -> bool:
         """Bucket by bucket, soonest first, made final in groups. False: time was up before the last.

@@ -121,6 +121,54 @@ def test_only_buckets_that_changed_are_written_anew_under_fresh_keys(tmp_path: P
     run(main, tmp_path)
 
 
+class Moving:
+    """An engine in which something happens just before the first step of a walk."""
+
+    def __init__(self, engine: Any, happens: Callable[[], None]) -> None:
+        self.engine, self.happens, self.walks = engine, happens, 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.engine, name)
+
+    def dump(self, point: int, wanted_bytes: int, now_ms: int) -> Any:
+        self.walks += point == 0
+        if point == 0 and self.walks == 1:
+            self.happens()
+        return self.engine.dump(point, wanted_bytes, now_ms)
+
+
+@pytest.mark.parametrize("longer", [True, False])
+def test_a_record_that_gets_a_longer_life_during_the_walk_is_on_the_disk_afterwards(
+    tmp_path: Path, kind: str, longer: bool
+) -> None:
+    """It had left the bucket that is written anew, for one that is not, and a node that was killed then lost it."""
+
+    async def main(folder: Path) -> None:
+        bench = Bench(folder, kind)
+        bench.set(b"kept", 200_000)
+        bench.set(b"other", 2_000_000)
+        await bench.snapshots.write()
+        bench.set(b"new", 200_000)
+        happens = (lambda: bench.set(b"kept", 2_000_000)) if longer else (lambda: None)
+        moving = Moving(bench.engine, happens)
+        bench.snapshots.engine = moving
+        await bench.snapshots.write()
+        copied = folder.with_name("killed")
+        copied.mkdir(mode=0o700)
+        for path in folder.iterdir():
+            if path.suffix != ".lock" and path.name != "lock":
+                (copied / path.name).write_bytes(path.read_bytes())
+        again = Bench(copied, kind)
+        await again.snapshots.restore()
+        for name in (b"kept", b"other", b"new"):
+            assert again.get(name) == b"plain-marker", name
+        assert moving.walks == 1 + longer, "a second walk is for what moved alone"
+        await again.close()
+        await bench.close()
+
+    run(main, tmp_path / "node")
+
+
 def test_a_value_that_dies_before_its_bucket_is_not_kept_for_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
