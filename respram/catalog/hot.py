@@ -20,6 +20,14 @@ OF_ANY_KIND = frozenset({
     b"exists", b"touch", b"type", b"ttl", b"pttl", b"expiretime", b"pexpiretime", b"expire", b"pexpire", b"expireat",
     b"pexpireat", b"del", b"unlink", b"watch",
 })  # fmt: skip
+# Commands of one collection that name a member: the argument that is the first. Its memory is fetched ahead.
+FIRST_MEMBER = {
+    **dict.fromkeys((
+        b"hset", b"hmset", b"hsetnx", b"hget", b"hmget", b"hexists", b"hstrlen", b"hdel", b"hincrby", b"hincrbyfloat",
+        b"sadd", b"srem", b"sismember", b"smismember", b"zscore", b"zmscore", b"zrank", b"zrevrank", b"zrem",
+    ), 2),
+    b"zadd": 3, b"zincrby": 3,
+}  # fmt: skip
 READ, WRITE = 1, 2  # as acl_rights.py has them
 CHANGES = (b"insert", b"update", b"delete")  # flags of a key specification
 
@@ -33,8 +41,8 @@ HEADER = """\
 /* The command table as the engine reads it. Made by `python -m respram.catalog.hot` from respram/catalog/.
  *
  * ROW(name, bytes of the name, two words that cover them, arguments at least, at most, first key, last, step, rights
- * that each key needs, shape). The handler of a row is `hot_` and its name. A name is found by a perfect hash over the
- * two words; see hot.c.
+ * that each key needs, kind of the collection and argument of the first member that it names, shape). The handler of a
+ * row is `hot_` and its name. A name is found by a perfect hash over the two words; see hot.c.
  */
 #ifndef RESPRAM_COMMANDS_H
 #define RESPRAM_COMMANDS_H
@@ -116,7 +124,9 @@ def _row(command: Command) -> str:
     shape += ["SHAPE_MEMBERS"] if looks_itself(command) else []
     words = ", ".join(f"UINT64_C(0x{word:016x})" for word in words_of(command.name))
     first = -1 if command.counts_keys else command.first_key
-    keys = f"{first}, {command.last_key}, {command.key_step}, {needs(command)}"
+    member = FIRST_MEMBER.get(command.name, 0)
+    kind = COLLECTIONS.index(command.group) + 1 if member else 0  # HASH, SET or ZSET of record.py
+    keys = f"{first}, {command.last_key}, {command.key_step}, {needs(command)}, {kind}, {member}"
     head = f"    ROW({name}, {len(name)}, {words}, {abs(command.arity)}, {most}, {keys},"
     return f"{head} \\\n        {' | '.join(shape)})"
 

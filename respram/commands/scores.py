@@ -5,7 +5,7 @@ into the ranks that it covers, so all that takes one is the same walk.
 """
 
 from collections.abc import Callable
-from math import isinf, isnan
+from math import isinf
 from typing import NamedTuple
 
 from respram.commands.reply import Double
@@ -41,12 +41,6 @@ def scanned(score: float, small: bool) -> bytes:
     if small and abs(score) <= WHOLE_MAX and score == score // 1:
         return b"%d" % score
     return digits_of(score)
-
-
-def sum_of(one: float, other: float) -> float:
-    """What adds two scores up to no number adds up to 0: `inf - inf`."""
-    total = one + other
-    return 0.0 if isnan(total) else total
 
 
 class Range(NamedTuple):

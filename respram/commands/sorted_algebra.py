@@ -12,11 +12,11 @@ from math import isnan
 from respram.commands.access import ask_for_missing, glance
 from respram.commands.node import Conn
 from respram.commands.reply import Reply
-from respram.commands.scores import sum_of
 from respram.commands.sorted_sets import FETCHED_AT_ONCE, items_of, pairs, score_in
 from respram.commands.sorted_stores import store_items
 from respram.commands.texts import NOT_AN_INTEGER, SYNTAX, WRONG_TYPE
 from respram.engine.ranking import Item
+from respram.engine.scores import AGGREGATES
 from respram.errors import ClientError
 from respram.integers import parse_int, parse_score
 from respram.record import SET, ZSET
@@ -24,17 +24,6 @@ from respram.record import SET, ZSET
 NOT_A_WEIGHT = ClientError(b"ERR weight value is not a float")
 NEGATIVE_LIMIT = ClientError(b"ERR LIMIT can't be negative")
 UNION, INTERSECTION, DIFFERENCE = b"union", b"inter", b"diff"
-
-
-def _least(one: float, other: float) -> float:
-    return other if other < one else one  # a comparison with NaN is false, so the first value stays
-
-
-def _greatest(one: float, other: float) -> float:
-    return other if other > one else one
-
-
-AGGREGATES = {b"sum": sum_of, b"min": _least, b"max": _greatest}
 
 
 @dataclass(slots=True)

@@ -9,9 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SOURCES_MAX 16 /* sources of one command; more are left to `dispatch` */
-#define LOOKS_MAX 8192 /* lookups of one command, about 1 ms; likewise */
-#define SEEN_BYTES 128 /* a member that is looked up counts for this many bytes */
 
 enum { IN_ANY, IN_ALL, IN_NONE };   /* union, intersection, difference */
 enum { SUM, LEAST, GREATEST };      /* of the scores that a member has */

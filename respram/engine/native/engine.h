@@ -449,6 +449,7 @@ typedef struct Row {
      * end */
     int first_key, last_key, key_step;
     uint8_t needs; /* rights to each of them */
+    uint8_t kind, first_member; /* of the collection whose members it names, and the argument that is the first; or 0 */
     Handler handler;
     unsigned shape;
 } Row;

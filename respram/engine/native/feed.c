@@ -206,18 +206,6 @@ static void prepare(Engine *engine, Command *command) {
     }
 }
 
-/* The first member that a command names: the kind of its collection, and its argument. */
-static const struct {
-    uint8_t kind, argument;
-} MEMBER_OF[HOT_COUNT] = {
-    [HOT_hset] = {HASH, 2}, [HOT_hmset] = {HASH, 2}, [HOT_hsetnx] = {HASH, 2}, [HOT_hget] = {HASH, 2},
-    [HOT_hmget] = {HASH, 2}, [HOT_hexists] = {HASH, 2}, [HOT_hstrlen] = {HASH, 2}, [HOT_hdel] = {HASH, 2},
-    [HOT_hincrby] = {HASH, 2}, [HOT_hincrbyfloat] = {HASH, 2},
-    [HOT_sadd] = {SET, 2}, [HOT_srem] = {SET, 2}, [HOT_sismember] = {SET, 2}, [HOT_smismember] = {SET, 2},
-    [HOT_zadd] = {ZSET, 3}, [HOT_zincrby] = {ZSET, 3}, [HOT_zscore] = {ZSET, 2}, [HOT_zmscore] = {ZSET, 2},
-    [HOT_zrank] = {ZSET, 2}, [HOT_zrevrank] = {ZSET, 2}, [HOT_zrem] = {ZSET, 2},
-};
-
 #define NAME_BYTES_AHEAD_MAX 256 /* of a member whose memory is fetched ahead: its name is hashed twice */
 
 /* A collection is its head, its family and its members, three lines and three records: those of its family and of the
@@ -227,18 +215,18 @@ static void prefetch_members(Engine *engine, int db) {
     uint64_t hashes[BATCH_COMMANDS];
     for (size_t number = 0; number < batch->count; number++) {
         const Command *command = &batch->commands[number];
-        int kind = MEMBER_OF[command->hot].kind, argument = MEMBER_OF[command->hot].argument;
+        int kind = ROWS[command->hot].kind;
+        size_t argument = ROWS[command->hot].first_member;
         hashes[number] = 0;
-        if (!kind || command->argc <= (size_t)argument
-            || command_arg(command, (size_t)argument).len > NAME_BYTES_AHEAD_MAX
-            || !member_key(&engine->name, command_arg(command, 1), command_arg(command, (size_t)argument)))
+        if (!kind || command->argc <= argument || command_arg(command, argument).len > NAME_BYTES_AHEAD_MAX
+            || !member_key(&engine->name, command_arg(command, 1), command_arg(command, argument)))
             continue;
         hashes[number] = keyspace_hash(engine, (Span){engine->name.bytes, engine->name.len});
         table_prefetch_line(&engine->families[(kind - 1) * DATABASES + db], command->hash);
         table_prefetch_line(&engine->tables[kind * DATABASES + db], hashes[number]);
     }
     for (size_t number = 0; number < batch->count; number++) {
-        int kind = MEMBER_OF[batch->commands[number].hot].kind;
+        int kind = ROWS[batch->commands[number].hot].kind;
         if (!hashes[number])
             continue;
         table_prefetch_record(&engine->families[(kind - 1) * DATABASES + db], batch->commands[number].hash);

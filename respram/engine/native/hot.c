@@ -12,8 +12,9 @@
 #include <string.h>
 
 /* -- the table ----------------------------------------------------------------------------------- */
-#define ROW(name, bytes, first, last, least, most, first_key, last_key, key_step, needs, shape) \
-    [HOT_##name] = {#name, first, last, bytes, least, most, first_key, last_key, key_step, needs, hot_##name, shape},
+#define ROW(name, bytes, first, last, least, most, first_key, last_key, key_step, needs, kind, member, shape) \
+    [HOT_##name] = {#name, first, last, bytes, least, most, first_key, last_key, key_step, needs, kind, member, \
+                    hot_##name, shape},
 const Row ROWS[HOT_COUNT] = {COMMANDS(ROW)};
 
 static const uint8_t SLOTS[1 << NAME_SLOTS_BITS] = {NAME_SLOTS};

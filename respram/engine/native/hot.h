@@ -19,6 +19,10 @@ COMMANDS(DECLARE)
 #define SCORE_REPLY_BYTES_MAX (REPLY_HEAD_BYTES + SCORE_BYTES_MAX)
 #define KEYS_AT_ONCE 32 /* keys whose lines and records are prefetched together */
 #define DRAFT_BYTES_MAX ((size_t)16 << 20) /* see api.py */
+/* of commands that look members up in several sets: see pure/parts.py */
+#define SOURCES_MAX 16
+#define LOOKS_MAX 8192
+#define SEEN_BYTES 128
 
 /* The live record of a key for a command that reads, counted as a hit or a miss. */
 static inline const Record *seen(Engine *engine, const Session *session, uint64_t hash, Span key, int64_t now_ms) {

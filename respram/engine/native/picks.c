@@ -9,7 +9,6 @@
 
 #define PICKED_MAX 1024 /* members of one command; more are left to `dispatch` */
 #define SLOTS_LEAST 16  /* of the table; it is at most half full */
-#define SEEN_BYTES 128  /* a member that is looked up counts for this many bytes */
 #define RANKED_AT_ONCE 32
 
 typedef struct Picked {

@@ -7,9 +7,6 @@
 
 #include <string.h>
 
-#define SETS_MAX 16              /* sets of one command; more are left to `dispatch` */
-#define LOOKS_MAX 8192           /* lookups of one command, about 1 ms; likewise */
-#define SEEN_BYTES 128           /* a member that is looked up counts for this many bytes */
 #define SCAN_COUNT 10
 #define SCAN_COUNT_MAX 1024      /* longer walks are left to `dispatch` */
 #define SCAN_PATTERN_BYTES_MAX 256 /* longer patterns are left to `dispatch` */
@@ -19,8 +16,8 @@
 #define MEMBERS_BYTES_MAX ((size_t)256 << 10) /* of values in one walk: see api.py */
 
 typedef struct Sets {
-    const Record *heads[SETS_MAX]; /* NULL: the key does not exist */
-    uint64_t sizes[SETS_MAX];
+    const Record *heads[SOURCES_MAX]; /* NULL: the key does not exist */
+    uint64_t sizes[SOURCES_MAX];
     size_t count;
 } Sets;
 
@@ -28,7 +25,7 @@ typedef struct Sets {
 static bool read_sets(Engine *engine, const Session *session, const Command *command, size_t first, size_t count,
                       int64_t now_ms, Sets *sets) {
     *sets = (Sets){.count = count};
-    if (!count || count > SETS_MAX)
+    if (!count || count > SOURCES_MAX)
         return false;
     for (size_t number = 0; number < count; number++) {
         Span key = command_arg(command, first + number);

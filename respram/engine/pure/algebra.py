@@ -10,36 +10,19 @@ from math import isnan
 from respram.engine.api import HOT_REPLY_BYTES_MAX, Session
 from respram.engine.pure import family
 from respram.engine.pure.keyspace import Keyspace
+from respram.engine.pure.parts import LOOKS_MAX, SEEN_BYTES, SOURCES_MAX
 from respram.engine.pure.ranks import MEMBER_BYTES, SCORE_BYTES, plain, told_score
 from respram.engine.pure.reads import bulk
 from respram.engine.pure.record import Row
-from respram.engine.pure.sets import LOOKS_MAX, SEEN_BYTES
 from respram.engine.pure.stores import store_members
 from respram.engine.ranking import Item
-from respram.engine.scores import score_of, with_score
+from respram.engine.scores import AGGREGATES, score_of, with_score
 from respram.integers import parse_int
 from respram.record import DATABASES, SET, ZSET, member_key, name_of
 
-SOURCES_MAX = 16  # sources of one command; more are left to `dispatch`
 UNION, INTERSECTION, DIFFERENCE = range(3)
 
 Reply = bytes | None
-
-
-def _sum(one: float, other: float) -> float:
-    total = one + other
-    return 0.0 if isnan(total) else total
-
-
-def _least(one: float, other: float) -> float:
-    return other if other < one else one  # a comparison with NaN is false, so the first value stays
-
-
-def _greatest(one: float, other: float) -> float:
-    return other if other > one else one
-
-
-AGGREGATES = {b"sum": _sum, b"min": _least, b"max": _greatest}
 
 
 @dataclass(slots=True)

@@ -11,6 +11,11 @@ from respram.engine.pure.record import Row
 from respram.integers import parse_int
 from respram.record import DATABASES
 
+# Of commands that look members up in several sets.
+SOURCES_MAX = 16  # sets of one command; more are left to `dispatch`
+LOOKS_MAX = 8192  # lookups of one command, about 1 ms in the native engine; more are left to `dispatch`
+SEEN_BYTES = 128  # a member that is looked up counts for this many bytes of values
+
 
 def getrange(keyspace: Keyspace, session: Session, argv: list[bytes], now_ms: int) -> bytes | None:
     """GETRANGE and SUBSTR."""

@@ -4,6 +4,7 @@ from respram.engine.api import HOT_REPLY_BYTES_MAX, Session
 from respram.engine.pure import family
 from respram.engine.pure.keyspace import Keyspace
 from respram.engine.pure.order import Order
+from respram.engine.pure.parts import SEEN_BYTES
 from respram.engine.pure.ranks import told_score
 from respram.engine.pure.reads import NIL, bulk
 from respram.engine.pure.record import Row
@@ -12,7 +13,6 @@ from respram.integers import INT64_MAX, parse_int
 from respram.record import DATABASES, HASH, SET, ZSET, member_key, name_of
 
 PICKED_MAX = 1024  # members of one command; more are for `dispatch`
-SEEN_BYTES = 128  # that a member counts for which is looked up
 FRAME_BYTES = 32  # of a part of a reply, as the native engine counts it
 
 Reply = bytes | None

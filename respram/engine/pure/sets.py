@@ -10,6 +10,7 @@ from respram.engine.api import HOT_BYTES_MAX, HOT_REPLY_BYTES_MAX, MEMBERS_BYTES
 from respram.engine.pure import family
 from respram.engine.pure.keyspace import Keyspace
 from respram.engine.pure.order import Order
+from respram.engine.pure.parts import LOOKS_MAX, SEEN_BYTES, SOURCES_MAX
 from respram.engine.pure.ranks import digits_of
 from respram.engine.pure.reads import bulk
 from respram.engine.pure.record import Row
@@ -19,9 +20,6 @@ from respram.glob import compile_glob, fits, glob_steps
 from respram.integers import parse_int
 from respram.record import DATABASES, HASH, NAME_LENGTH, SET, ZSET, member_key, name_of
 
-SETS_MAX = 16  # sets of one command; more are left to `dispatch`
-LOOKS_MAX = 8192  # lookups of one command; more are left to `dispatch`
-SEEN_BYTES = 128  # a member that is looked up counts for this many bytes
 SCAN_COUNT = 10
 SCAN_COUNT_MAX = 1024  # longer walks are left to `dispatch`
 SCAN_PATTERN_BYTES_MAX = 256  # longer patterns are left to `dispatch`
@@ -44,7 +42,7 @@ class Chosen:
 
 def _heads(keyspace: Keyspace, session: Session, keys: list[bytes], now_ms: int) -> Heads | None:
     """None: another kind of key, or too many."""
-    if not 1 <= len(keys) <= SETS_MAX:
+    if not 1 <= len(keys) <= SOURCES_MAX:
         return None
     heads: Heads = []
     for key in keys:  # what stands behind another kind is not looked at: looking ends members that are overdue
