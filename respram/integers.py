@@ -94,7 +94,7 @@ def parse_double(data: bytes) -> float | None:
 
 
 def parse_score(data: bytes) -> float | None:
-    """The same where Redis asks for a number as such: what a double cannot hold is none."""
+    """A number as `parse_double` reads it, where Redis asks for a number as such: what a double cannot hold is none."""
     value = parse_double(data)
     if value is None or _INFINITY.fullmatch(data):
         return value

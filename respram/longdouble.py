@@ -27,7 +27,7 @@ def rounded(exact: Fraction) -> Fraction | None:
 
 
 def formatted(value: Fraction) -> bytes:
-    """As `%.17Lf`, without the zeros at its end; never in exponent form, never `-0`."""
+    """A long double as `%.17Lf` prints it, without the zeros at its end; never in exponent form, never `-0`."""
     scaled = round(abs(value) * 10**DECIMALS)
     whole, decimals = divmod(scaled, 10**DECIMALS)
     text = _digits(whole)

@@ -271,7 +271,7 @@ def _names_a_member(key: bytes) -> bool:
 
 
 def ends(payload: bytes) -> Iterator[tuple[int, int, int, int]]:
-    """Of each packed record of an engine's own payload: where it starts and ends, its end in time (the later of
+    """For each packed record of an engine's own payload: where it starts and ends, and its end in time (the later of
     deadline and shadow), and when its value dies, where that is sooner; else 0.
     """
     at, size, heads = 0, len(payload), _HEADS
@@ -287,7 +287,7 @@ def ends(payload: bytes) -> Iterator[tuple[int, int, int, int]]:
 
 
 def slices(payload: bytes) -> list[tuple[tuple[int, bytes], int, int]]:
-    """Where each packed record of an engine's own payload lies: (database, key), start, end. The name of one that has
+    """The place of each packed record in an engine's own payload: (database, key), start, end. The name of one that has
     no key stands under a database of its own, so that it is no key.
     """
     found = []

@@ -245,18 +245,17 @@ class Replica:
         return not is_here and self.engine.waits(request.db, request.keys)
 
     def may_run(self, who: int, number: int, now: Now) -> bool:
-        """Of a Serve that was not carried out at once: whether it may still be run, in this very moment."""
+        """Whether a Serve that was not carried out at once may still be run, in this very moment."""
         return self.core.may_run(who, number, now)
 
     def runs_on(self, who: int, number: int) -> None:
-        """Of a Serve that was begun and has not been served at once."""
+        """Notes that a Serve was begun and has not been served at once."""
         self.core.runs_on(who, number)
 
     def served(self, who: int, number: int, outcome: int, replies: bytes, records: Fetched, now: Now) -> list[Output]:
-        """Of a collection the records say who is in it, and not who was taken out; of COPY to another database and of a
-        script they say nothing of what else was written. Then all that was written goes before the answer, on its link;
-        and where a majority decides, it is among what a majority has accepted.
-        """
+        """Answers a Serve that has run. Of a collection the records say who is in it, and not who was taken out; of
+        COPY to another database and of a script they say nothing of what else was written. Then all that was written
+        goes before the answer, on its link; and where a majority decides, it is among what a majority has accepted. """
         outputs, written = self._flush(now) if records.partial and self.engine.waiting_bytes() else ([], [])
         pieces = records.pieces + (written if self.core.majority.is_on else [])
         return outputs + self._done(self.core.served(who, number, outcome, replies, pieces, now), now)
@@ -271,7 +270,7 @@ class Replica:
         return self.core.pulls_useful()
 
     def digest(self, now: Now) -> Digest | None:
-        """Of all settled records: equal on nodes that have converged, for the same moment."""
+        """The digest of all settled records. It is equal on nodes that have converged, for the same moment."""
         cut = Cut((now.wall_ms - YOUNG_MS >> 10) - 1, now.wall_ms + ENDING_MS >> 10)
         return self.engine.digest(cut, now.wall_ms)
 

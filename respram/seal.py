@@ -266,6 +266,6 @@ def run_through(key: SealKey, sealer: int, position: int, value: bytes) -> bytes
 
 
 def xor(one: bytes, other: bytes | bytearray) -> bytes:
-    """Of the length of `one`; the other may be longer."""
+    """XOR of two byte strings, as long as `one`. The other may be longer."""
     size = len(one)
     return (int.from_bytes(one, "little") ^ int.from_bytes(other[:size], "little")).to_bytes(size, "little")

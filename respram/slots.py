@@ -27,7 +27,7 @@ def slot_of(key: bytes) -> int:
 
 
 def common_slot(keys: Iterable[bytes]) -> int | None:
-    """The slot of all of them; None where they have more than one, or there is none."""
+    """The slot that all these keys have. None: they have several, or there is no key."""
     slots = {slot_of(key) for key in keys}
     return slots.pop() if len(slots) == 1 else None
 
@@ -37,7 +37,7 @@ def pack_keys(keys: Iterable[bytes]) -> bytes:
 
 
 def unpack_keys(payload: bytes) -> list[bytes]:
-    """Raises ValueError where a length runs past the end."""
+    """The keys of a packed list. Raises ValueError if a length runs past the end."""
     keys, at = [], 0
     while at < len(payload):
         if len(payload) - at < _LENGTH.size:

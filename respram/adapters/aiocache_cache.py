@@ -79,7 +79,7 @@ class RespramCache(RedisCache):  # type: ignore[misc]
 
 
 def _life(ttl: Any) -> tuple[Any, ...]:
-    """In SET's words; without one the node gives its default."""
+    """The TTL as arguments of SET; none without a TTL, and then the node uses its default."""
     if ttl is None:
         return ()
     return ("PX", int(ttl * 1000)) if isinstance(ttl, float) else ("EX", ttl)

@@ -77,7 +77,7 @@ class RespramCache(RedisCache):  # type: ignore[misc]
         return True
 
     def inc(self, key: str, delta: int = 1) -> int:
-        """A counter that was let go of within this millisecond begins at nothing, not at an error."""
+        """Increments a counter. One that was let go of within this millisecond begins at nothing, not at an error."""
         name, pipe = f"{self._get_prefix()}{key}", self._write_client.pipeline(transaction=False)
         pipe.execute_command("SET", name, 0, "IFEQ", NOTHING, "EX", LONGEST_S)
         pipe.incrby(name, delta)

@@ -15,7 +15,7 @@ ADD_TRIES_MAX = 5  # two are enough unless others delete the same key at the sam
 
 
 def let_go(client: Any, key: str) -> bool:
-    """Whether there was something to let go of. On a pipeline the answer comes later."""
+    """Lets go of a key, and returns whether there was something to let go of. On a pipeline the answer comes later."""
     return bool(client.set(key, NOTHING, px=LETTING_GO_MS, xx=True, get=True))
 
 

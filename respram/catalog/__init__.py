@@ -27,7 +27,7 @@ __all__ = ["COMMANDS", "Argument", "Command", "KeySpec", "everything", "find"]
 
 
 def find(name: bytes, sub: bytes) -> Command | None:
-    """The command, both names in lower case; of a container the subcommand, None if it has none such.
+    """Finds a command, or the subcommand of a container, by names in lower case. None: there is none of that name.
 
     With `sub` empty, and of a command without subcommands, the command itself.
     """

@@ -46,7 +46,7 @@ ARGUMENT = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class KeySpec:
-    """Where keys are among the arguments. `range`: last, step, limit; `keynum`: index, first, step."""
+    """The positions of keys among the arguments. `range`: last, step, limit; `keynum`: index, first, step."""
 
     begin: int
     kind: bytes

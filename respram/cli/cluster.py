@@ -48,7 +48,7 @@ cluster secret the nodes use unencrypted links on loopback.
 
 
 class Place(NamedTuple):
-    """Where one of the nodes listens."""
+    """The ports at which one of the nodes listens."""
 
     port: int
     peer_port: int
@@ -99,7 +99,7 @@ def _without_peers(variables: Mapping[str, str]) -> dict[str, str]:
 
 
 def _places(first: Config, count: int) -> list[Place]:
-    """Consecutive ports from those of the first node."""
+    """The ports of all nodes, consecutive from those of the first node."""
     named = [("--port", first.port), ("--peer-port", first.peer_port)]
     named += [("--tls-port", first.tls_port)] if first.tls_port else []
     for name, port in named:

@@ -106,7 +106,7 @@ def rewrite(conn: Conn, key: bytes, entry: Entry | None, value: bytes, event: by
 
 
 def add(conn: Conn, key: bytes, entry: Entry | None, step: int) -> int:
-    """The same of a counter."""
+    """Like `rewrite`, for a counter."""
     if entry is None:
         deadline_ms, implicit = deadline_for(conn, None)
     else:

@@ -70,7 +70,7 @@ def state(conn: Conn, argv: list[bytes]) -> Reply:
 
 
 def state_of(node: Node) -> bytes:
-    """loading, joining, alone, ready or isolated."""
+    """The state as one word: loading, joining, alone, ready or isolated."""
     if node.loading:
         return b"loading"
     if node.truth is not None:

@@ -212,7 +212,7 @@ def keys_in_slot(conn: Conn, argv: list[bytes]) -> Reply:
 
 
 def _walked(conn: Conn, slot: int) -> "Iterator[bytes | Breath]":
-    """Nothing is kept by slot: all keys of the database are looked at."""
+    """Walks over all keys of the database, since there is no index of keys by slot."""
     return walk(conn, lambda found: [key for key in found if slot_of(key) == slot])
 
 
@@ -241,7 +241,7 @@ def _require_cluster(conn: Conn) -> None:
 
 
 def _note_asker(conn: Conn) -> None:
-    """From now on it has the map of now, and is to be told when there is another."""
+    """Notes that this connection has the present map, and is to be told when the map changes."""
     conn.map_known = True
     if conn.hint_due:
         conn.hint_due = False

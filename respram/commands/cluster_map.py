@@ -129,7 +129,7 @@ def _place(one: MemberFacts, linked: bool) -> Place:
 
 
 def _split(address: bytes) -> tuple[bytes, int]:
-    """A peer may call itself what it likes, and a Unix socket has no port."""
+    """Splits an address into host and port. A peer may call itself what it likes, and a Unix socket has no port."""
     try:
         host, port = read_address(address.decode("ascii", "replace"))
     except ValueError:

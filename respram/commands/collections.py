@@ -93,7 +93,8 @@ def tell(conn: Conn, key: bytes, event: bytes) -> None:
 
 
 def members(conn: Conn, key: bytes) -> list[Member]:
-    """All, as they came as long as none went. OverrunError where they are more than the client may hold unread."""
+    """All members, in the order in which they came as long as none went. OverrunError where they are more than the
+    client may hold unread."""
     engine, db = conn.node.engine, conn.session.db
     found: list[Member] = []
     cursor, left = 0, room(conn)
@@ -222,7 +223,7 @@ def scan_members(conn: Conn, argv: list[bytes], kind: int) -> tuple[bytes, list[
 
 
 def parse_cursor(text: bytes) -> int:
-    """As C's `strtoul` reads it, which Redis uses here: signs wrap round, an empty text is zero."""
+    """Reads a cursor as C's `strtoul` does, which Redis uses here: signs wrap round, an empty text is zero."""
     if not text:
         return 0
     digits = text[1:] if text[:1] in (b"-", b"+") else text
@@ -274,7 +275,7 @@ def drawn_one(conn: Conn, key: bytes, kind: int) -> Member | None:
 
 
 def draw_count(text: bytes, pairs: bool = False) -> int:
-    """As Redis bounds it."""
+    """Reads the count of a draw, within Redis's bounds."""
     number = parse_int(text)
     if number is None:
         raise NOT_AN_INTEGER

@@ -14,13 +14,13 @@ NOT_A_DIGEST = ClientError(b"ERR The digest must be exactly 16 hexadecimal chara
 
 
 def check_operand(comparison: bytes, operand: bytes) -> None:
-    """Raises where a digest is none, whatever the key holds."""
+    """Raises if the operand should be a digest and is none, whatever the key holds."""
     if comparison in (b"ifdeq", b"ifdne") and DIGEST.fullmatch(operand) is None:
         raise NOT_A_DIGEST
 
 
 def holds(conn: Conn, entry: Entry | None, comparison: bytes, operand: bytes) -> bool:
-    """`comparison` in lower case; b"" holds always."""
+    """Whether the comparison holds. `comparison` is in lower case; b"" always holds."""
     if not comparison:
         return True
     if comparison in (b"ifeq", b"ifne"):

@@ -96,7 +96,7 @@ def _failed(name: bytes, reason: bytes) -> ClientError:
 
 
 def _apply(node: Node, draft: Draft) -> None:
-    """Nothing here can fail any more."""
+    """Applies values that were checked: nothing here can fail any more."""
     if node.limits != draft.limits:
         node.limits = draft.limits
         for conn in node.clients.values():

@@ -44,7 +44,7 @@ NOT_32_BITS = ClientError(b"ERR value is out of range, value must between %d and
 
 
 def hello(conn: Conn, argv: list[bytes]) -> Reply:
-    """Everything is checked before anything is changed; authentication comes before the rest."""
+    """HELLO: everything is checked before anything is changed, and authentication comes before the rest."""
     proto = 0
     if len(argv) > 1:
         number = parse_int(argv[1])

@@ -216,7 +216,7 @@ def _unknown(argv: list[bytes]) -> bytes:
 
 
 def _c_string(text: bytes) -> bytes:
-    """As Redis prints it: up to the first NUL."""
+    """A text as Redis prints it: up to the first NUL."""
     return text.split(b"\0", 1)[0]
 
 

@@ -282,7 +282,7 @@ class Conn:
         )  # fmt: skip
 
     def newly_held(self) -> int:
-        """By how much a reply in the making has grown since the last call."""
+        """The bytes by which a reply in the making has grown since the last call."""
         held = self.writing.held_bytes if self.writing is not None else 0
         grown, self.seen_held_bytes = max(held - self.seen_held_bytes, 0), held
         return grown
@@ -325,7 +325,7 @@ class Log(Protocol):
 
 
 class UsersFile(Protocol):
-    """Where the users are kept; both raise OSError."""
+    """The file of the users. Both methods raise OSError."""
 
     def read(self) -> bytes: ...
     def write(self, content: bytes) -> None: ...

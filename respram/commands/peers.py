@@ -74,7 +74,7 @@ class Asker(Protocol):
         """Another node has decided: its writes are in its own batches."""
 
     def told(self, reply: bytes, commands: int) -> None:
-        """What they came to, encoded; the session goes on behind them. b"" closes it."""
+        """Takes the encoded replies; the session goes on behind them. b"" closes it."""
 
 
 class Decisions(Protocol):
@@ -124,7 +124,7 @@ class Peers(Protocol):
     """The other nodes, as commands may know them. Times are Unix milliseconds."""
 
     def state(self) -> bytes:
-        """joining, ready or isolated."""
+        """The node's state as one word: joining, ready or isolated."""
 
     def linked(self) -> list[PeerFacts]: ...
     def members(self) -> list[MemberFacts]:

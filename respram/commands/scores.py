@@ -44,7 +44,7 @@ def scanned(score: float, small: bool) -> bytes:
 
 
 class Range(NamedTuple):
-    """Of ranks, from `start` to before `stop`."""
+    """A range of ranks, from `start` to before `stop`."""
 
     start: int
     stop: int
@@ -94,7 +94,8 @@ def _name_bound(word: bytes) -> NameBound:
 
 
 def by_name(bounds: tuple[NameBound, NameBound], place: Place, score: float, count: int) -> Range:
-    """`score` is that of all of them: with several what a range of names covers is anybody's guess, in Redis too."""
+    """The range between two names, among members that all have this score. With several scores the result is undefined,
+    in Redis too."""
     low, high = bounds
     start = (0 if low.end < 0 else count) if low.end else place(score, low.name, low.exclusive)
     stop = (0 if high.end < 0 else count) if high.end else place(score, high.name, not high.exclusive)
@@ -102,7 +103,7 @@ def by_name(bounds: tuple[NameBound, NameBound], place: Place, score: float, cou
 
 
 def by_rank(first: int, last: int, count: int) -> Range:
-    """Both within; negative ones count from the end."""
+    """The range between two ranks, both included. Negative ranks count from the end."""
     start = max(first + count if first < 0 else first, 0)
     end = last + count if last < 0 else last
     return Range(start, min(end + 1, count))

@@ -182,7 +182,7 @@ class Calls:
 
 
 def _answer_of(reply: bytes) -> Answer | bytes | int:
-    """Of a fast path's reply in RESP2."""
+    """The answer for a script, made of a fast path's reply in RESP2."""
     kind = reply[0]
     if kind == DOLLAR:
         return False if reply == MISSING else reply[reply.index(b"\n") + 1 : -2]

@@ -142,7 +142,7 @@ def srandmember(conn: Conn, argv: list[bytes]) -> Reply:
 
 # -- of several -------------------------------------------------------------------------------------------
 def _names(conn: Conn, key: bytes) -> Names:
-    """The members of a set; none of a missing key."""
+    """The members of a set; a missing key has none."""
     if read_collection(conn, key, SET) is None:
         return {}
     return {one.name: b"" for one in members(conn, key)}
@@ -188,7 +188,7 @@ def sdiff(conn: Conn, argv: list[bytes]) -> Reply:
 def _tell(
     conn: Conn, keys: list[bytes], combine: Combine, steps: Callable[[list[bytes]], Iterator[Reply | Breath]]
 ) -> Reply:
-    """At one moment, or, where there is much to look at, in steps."""
+    """Replies with members: at one moment, or in steps if there is much to look at."""
     ask_for_missing(conn, keys)
     lengths: dict[bytes, int] = {}
     for key in keys:
@@ -216,7 +216,7 @@ def _all(conn: Conn, keys: list[bytes]) -> "Iterator[Reply | Breath]":
 
 
 def _chosen(conn: Conn, keys: list[bytes], *, among: bool) -> "Iterator[Reply | Breath]":
-    """Of the first set those that are in all others, or in none."""
+    """The members of the first set that are in all others, or in none."""
     first, *others = keys
     others = list(dict.fromkeys(others))
     looks = 0

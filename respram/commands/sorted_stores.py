@@ -15,7 +15,7 @@ from respram.record import ZSET
 
 
 def store_items(conn: Conn, name: bytes, key: bytes, items: list[Item]) -> Reply:
-    """`name` of the command, which is that of its event too."""
+    """Stores items as the result of the command `name`, which is the name of its event too."""
     engine, db, now_ms = conn.node.engine, conn.session.db, conn.now_ms
     there = engine.peek(db, key, now_ms)
     if not items:

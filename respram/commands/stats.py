@@ -68,7 +68,8 @@ class Refusals:
     summed_up_ms: int = 0
 
     def count(self, kind: Kind) -> bool:
-        """Whether it is the first of its kind. When there are too many kinds, client names are told apart no more."""
+        """Counts a refusal, and returns whether it is the first of its kind. When there are too many kinds, client
+        names are told apart no more."""
         if kind not in self.kinds and len(self.kinds) >= REFUSAL_KINDS_MAX:
             kind = Kind(kind.command, b"(others)", b"(others)")
         times = self.kinds.get(kind, 0)

@@ -90,7 +90,7 @@ class Facts:
         return (generation + self.generations) * self.span_ms
 
     def living(self, now_ms: int) -> range:
-        """The newest last."""
+        """The living generations, the newest last."""
         newest = self.generation(now_ms)
         return range(max(0, newest - self.generations + 1), newest + 1)
 
@@ -119,7 +119,7 @@ def _layout(facts: Facts) -> int:
 
 
 def unpacked(value: bytes) -> Facts | None:
-    """None where the value is not what makes a filter: a peer may have sent anything."""
+    """The facts of a filter. None: the value is none of a filter, since a peer may have sent anything."""
     if len(value) != SCORE.size + FACTS.size:
         return None
     facts = Facts(*FACTS.unpack_from(value, SCORE.size))
@@ -134,7 +134,7 @@ def unpacked(value: bytes) -> Facts | None:
 
 
 def hash_of(data: bytes) -> int:
-    """Of a few bytes, for a layout."""
+    """The hash of the few bytes that describe a layout."""
     total = len(data)
     for at in range(0, len(data), 8):
         total = mix(total ^ int.from_bytes(data[at : at + 8], "little"))
@@ -142,7 +142,7 @@ def hash_of(data: bytes) -> int:
 
 
 def part_of(item: int, link: ChainLink) -> int:
-    """By other bits than the positions inside it."""
+    """The part of an item, chosen by other bits than the positions inside the part."""
     return mix(item + 1 & (1 << 64) - 1) * link.parts >> 64
 
 
@@ -187,7 +187,7 @@ def lane_packed(lane: Lane) -> bytes:
 
 
 def part_bits(value: bytes, link: ChainLink) -> int:
-    """As one integer; 0 where the value is no part of this link."""
+    """The bits of a part as one integer; 0 if the value is no part of this link."""
     return int.from_bytes(value[BITS_AT:], "little") if len(value) == link.part_bytes else 0
 
 

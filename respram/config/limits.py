@@ -43,7 +43,7 @@ def configurable() -> dict[str, str]:
 
 
 def of_policy(limits: "Limits") -> dict[str, int]:
-    """What they say of the gossip core: fields of its Policy, and their values."""
+    """The limits that concern the gossip core: fields of its Policy, and their values."""
     return {bound_of(one).policy: getattr(limits, one.name) for one in fields(limits) if bound_of(one).policy}
 
 

@@ -241,7 +241,7 @@ def read_password_file(path: str) -> str:
 
 
 def read_cluster_secret(path: str) -> str:
-    """One secret, or two of them in lines, the one to speak under first."""
+    """Reads one secret, or two on lines of their own; the node proves itself with the first."""
     secret = _slurp(path, "the cluster secret file").strip()
     if not secret:
         raise ConfigError(f"the cluster secret file {path} is empty; make a secret with `respram secret`")

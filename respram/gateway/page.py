@@ -27,7 +27,7 @@ class File(NamedTuple):
 
 
 def load() -> dict[bytes, File]:
-    """By path."""
+    """Reads the page's files, by path."""
     folder = files("respram.gateway") / "assets"
     found = {}
     for name in NAMES:

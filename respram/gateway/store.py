@@ -75,7 +75,7 @@ def tag(value: bytes) -> str:
 
 
 async def tag_of(value: bytes) -> str:
-    """The same, beside the loop where it takes long."""
+    """Like `tag`, in a thread of its own if it takes long."""
     return tag(value) if len(value) < HASHED_BYTES else await asyncio.to_thread(tag, value)
 
 
@@ -90,7 +90,7 @@ def _number(reply: Reply) -> int:
 
 
 async def _whole(link: NodeLink, commands: list[tuple[bytes, ...]]) -> list[Reply]:
-    """As one transaction."""
+    """Runs commands as one transaction."""
     *queued, done = await link.batch([(b"MULTI",), *commands, (b"EXEC",)])
     for one in queued:
         good(one)
@@ -154,14 +154,14 @@ class Store:
         return Record(b"", _number(length), _number(remaining), max(_number(age), 0))
 
     async def _once(self, login: Login | None, data: bytes, count: int) -> list[Reply]:
-        """Of another node where the first one ended meanwhile."""
+        """Sends commands in one batch, and once more to another node if the first one ended meanwhile."""
         try:
             return await (await self.nodes.link(login)).packed(data, count)
         except NodesGone:
             return await (await self.nodes.link(login)).packed(data, count)
 
     async def _read(self, login: Login | None, commands: list[tuple[bytes, ...]]) -> list[Reply]:
-        """As one transaction, and once more on another node where the first one ended meanwhile."""
+        """Reads in one transaction, and once more on another node if the first one ended meanwhile."""
         try:
             return await _whole(await self.nodes.link(login), commands)
         except NodesGone:

@@ -35,7 +35,8 @@ class Merge:
 
 @dataclass(frozen=True, slots=True)
 class Take:
-    """The same, where a vote depends on it: then `taken(token, stored)`, before any effect behind this one."""
+    """Like Merge, where a vote depends on the outcome: then `taken(token, stored)`, before any effect behind this
+    one."""
 
     link: int
     token: int

@@ -41,7 +41,7 @@ _SCORE_BYTES = 8
 
 
 def scores(number: int, draw: int = 0) -> "array[int]":
-    """One for each block of slots."""
+    """The scores of a member, one for each block of slots."""
     drawn = array("Q", shake_128(number.to_bytes(8, "little") + bytes((draw,))).digest(BLOCKS * _SCORE_BYTES))
     if BIG_ENDIAN:
         drawn.byteswap()

@@ -236,7 +236,7 @@ class Majority:
         return (who, number) in self.tickets
 
     def drop(self, who: int, number: int) -> None:
-        """It was not run after all."""
+        """Ends a decision whose command was not run after all."""
         self.tickets.pop((who, number), None)
 
     def _hold(self, round: Round) -> None:

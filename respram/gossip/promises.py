@@ -48,7 +48,7 @@ class Promises:
         return all(held is not None and (held.owner, held.low) == (owner, low) for held in found)
 
     def bar(self) -> int:
-        """All reigns so far are over. The highest stamp that any of them may have used."""
+        """Ends all reigns so far. Returns the highest stamp that any of them may have used."""
         self.floor = max(self.floor, *(held.high for held in self.by_slot.values()), 0)
         self.by_slot.clear()
         return self.floor

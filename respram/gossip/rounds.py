@@ -61,7 +61,7 @@ class Rounds:
     repaired: int = 0
 
     def note_change(self) -> None:
-        """Something was written or merged: a slow pace ends within a second."""
+        """Notes that something was written or merged: a slow pace ends within a second."""
         if not self.busy:
             self.busy = True
             if self.interval_ms > self.host.policy.round_ms:

@@ -119,7 +119,8 @@ class PrioritySender(Generic[C]):
         return count
 
     def _send_next(self, refused: set[str]) -> Steps[str | None]:
-        """As `send_next`, among the channels not in the set of refusers; a channel that refuses is added to the set."""
+        """Like `send_next`, among the channels not in the set of refusers; a channel that refuses is added to the
+        set."""
         with self.choosing:
             waiting = [
                 channel for channel, queue in self.queues.items()

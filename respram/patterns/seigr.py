@@ -280,7 +280,7 @@ class STTNode:
 
 @dataclass(frozen=True, slots=True)
 class DHTNode:
-    """Who published."""
+    """The publisher of a message."""
 
     node_id: str
 

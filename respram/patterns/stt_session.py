@@ -294,7 +294,7 @@ class STTSession(Generic[C]):
 
     @operation
     def alive(self) -> Steps[bool]:
-        """As `beat`; when no node answers or accepts the credentials, closes the session and returns False."""
+        """Like `beat`. When no node answers or accepts the credentials, closes the session and returns False."""
         try:
             return (yield from self.beat.steps())
         except (WrongCredentials, StoreAway):

@@ -83,7 +83,7 @@ class Host(Protocol):
         """The reply; what Lua is to get as it is may come without an Answer around it."""
 
     def may(self, argv: list[bytes]) -> bool | None:
-        """Whether the caller may run it; None: there is no such command."""
+        """Whether the caller may run the command. None: there is no such command."""
 
     def set_proto(self, proto: int) -> None: ...
     def log(self, level: int, size: int) -> None:
@@ -350,7 +350,7 @@ class Runtime:
 
 # -- plain values ---------------------------------------------------------------------------------
 def _argument(value: Plain) -> bytes:
-    """As Redis makes arguments of Lua's numbers: `%.17g`."""
+    """Lua's number as Redis makes an argument of it: `%.17g`."""
     if isinstance(value, bytes):
         return value
     assert value is not None
@@ -368,7 +368,8 @@ def _whole(value: Plain) -> int:
 
 
 def _float_bytes(number: float, size: int) -> bytes:
-    """Little end first. A double that no single can hold becomes infinite, as C casts it."""
+    """A number as a double or a single, little end first. A double that no single can hold becomes infinite, as in
+    C."""
     if size == 8:
         return struct.pack("<d", number)
     try:

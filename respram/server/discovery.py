@@ -311,8 +311,9 @@ def is_local(host: str) -> bool:
 
 
 def own_address(bind: Sequence[str], port: int, others: Sequence[Address]) -> Address:
-    """Where peers may find a node that was not told: the address it listens at; where that is all of them, the one from
-    which it would reach the first of the others, or that of its host name. Nothing is sent for it."""
+    """The address of a node that was given none, for its peers: the one at which it listens. If it listens at all of
+    them, it is the one from which the node would reach the first of the others, or that of its host name. Nothing is
+    sent for it."""
     for host in bind:
         with contextlib.suppress(ValueError):
             if not ipaddress.ip_address(host).is_unspecified:

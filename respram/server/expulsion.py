@@ -35,7 +35,7 @@ def check(data: bytes, trust: Trust | None) -> tuple[bytes, int] | None:
 
 
 def _number(found: x509.CertificateRevocationList) -> int:
-    """Its own, which only grows; where it has none, the moment at which it was made."""
+    """The list's own number, which only grows. A list without one counts by the moment at which it was made."""
     try:
         return found.extensions.get_extension_for_class(x509.CRLNumber).value.crl_number
     except x509.ExtensionNotFound:

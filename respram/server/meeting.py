@@ -25,7 +25,7 @@ LOOK_S = 60.0  # between two checks of the files with this node's certificates
 
 
 def _state_of(path: str) -> tuple[int, int, int] | None:
-    """Of a file: another one in its place, or other content, is another state. None: there is none."""
+    """The state of a file. Another file in its place, or other content, is another state. None: there is none."""
     try:
         found = os.stat(path)
     except OSError:

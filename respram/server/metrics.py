@@ -38,7 +38,8 @@ class Family(NamedTuple):
 
 
 class Times(NamedTuple):
-    """A histogram: how many were up to each bound, each counted once, the last beyond all; and the sum of all."""
+    """A histogram: how many values were up to each bound, each counted once and the last beyond all bounds; and their
+    sum."""
 
     name: str
     help: str

@@ -124,8 +124,8 @@ def listen(config: Config) -> list[socket.socket]:
 
 
 def clients_address(config: Config, peer_host: str, port: int, tls_port: int) -> bytes:
-    """Where cluster clients find this node, as it is told to the others. Its own host where it listens at one; who
-    listens everywhere is found where its peers find it.
+    """The address at which cluster clients find this node, as the other nodes are told it. Its own host where it
+    listens at one; who listens everywhere is found where its peers find it.
     """
     if config.cluster == "no" or not (port or tls_port or config.cluster_announce):
         return b""

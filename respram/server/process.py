@@ -41,7 +41,7 @@ def rss_bytes() -> int:
 
 
 def raise_descriptor_limit(wanted: int) -> int:
-    """As many file descriptors as asked for, as far as the system lets us; how many there are."""
+    """Raises the limit of file descriptors to this many, as far as the system allows. Returns the limit."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft < wanted:
         soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)

@@ -164,7 +164,7 @@ def number_shown(certificate: bytes | None) -> int:
 
 
 def name_shown(certificate: bytes | None) -> int:
-    """Whom a certificate of an operator names: its subject, or the alternative names of one without."""
+    """The name in an operator's certificate: its subject, or the alternative names of one without."""
     return _name_of(x509.load_der_x509_certificate(certificate)) if certificate is not None else 0
 
 
@@ -291,7 +291,7 @@ def node_certificate(
 
 
 def _authority_name(key: Ed25519PrivateKey) -> x509.Name:
-    """Of its key, so that the authorities of two secrets can stand side by side."""
+    """The authority's name, made of its key, so that the authorities of two secrets can stand side by side."""
     digest = x509.SubjectKeyIdentifier.from_public_key(key.public_key()).digest
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"respram cluster {digest.hex()}")])
 

@@ -297,7 +297,7 @@ class Snapshots:
             await self._retire(gone)
 
     def _sums(self, edges: buckets.Edges, now_ms: int) -> dict[Bucket, Sum]:
-        """What the engine has, by bucket. `now_ms` as when the pass began."""
+        """Counts and sums of what the engine has, by bucket. `now_ms` as when the pass began."""
         cut = Cut(ANY_STAMP, (now_ms >> GRANULE_SHIFT) - 1)
         return buckets.folded(self.engine.bucket_digests(cut, buckets.DIGEST_SHIFT, now_ms), edges)
 

@@ -95,7 +95,7 @@ class Telemetry:
         return True
 
     async def close(self) -> None:
-        """A last batch, for which the collector has LAST_S_MAX."""
+        """Sends a last batch, for which the collector has LAST_S_MAX."""
         if self._timer is not None:
             self._timer.cancel()
         if self._thread.is_alive():

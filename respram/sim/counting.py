@@ -82,7 +82,7 @@ class Judge:
         self.world.crash(node)
 
     def _share(self, node: Node, key: bytes, number: int) -> int:
-        """What a node holds of what another start has counted."""
+        """The share of another start's counts that a node holds."""
         for record in unpack(node.engine.fetch(0, key, self.world.time_of(node).wall_ms)):
             counter = unpack_counter(record.value or b"", record.shares, record.stamp)
             return sum(share.sum for share in counter.shares if share.node == number) if counter is not None else 0

@@ -82,7 +82,7 @@ class Play:
 
     # -- a home -------------------------------------------------------------------------------------
     def serve(self, node: Node, serve: Serve) -> None:
-        """As a server does: what was written leaves behind the answer."""
+        """Serves as a server does: what was written leaves behind the answer."""
         now = self.world.time_of(node)
         if not node.replica.may_run(serve.who, serve.forward.number, now):
             later = node.replica.served(serve.who, serve.forward.number, LATER, b"", Fetched([], False), now)

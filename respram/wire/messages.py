@@ -179,7 +179,7 @@ class Push:
 
 @dataclass(frozen=True, slots=True)
 class Ack:
-    """Everything up to `seq` was received. `refused`: u64 numbers of frames among it that were not kept in full."""
+    """Acknowledges everything up to `seq`. `refused`: u64 numbers of frames among it that were not kept in full."""
 
     word: ClassVar[bytes] = b"ACK"
     seq: U64
@@ -203,7 +203,7 @@ class Announce:
 
 @dataclass(frozen=True, slots=True)
 class Want:
-    """Of the announced batches, those that did not come."""
+    """The announced batches that did not come."""
 
     word: ClassVar[bytes] = b"WANT"
     batches: Payload
@@ -221,7 +221,7 @@ class Digest:
 
 @dataclass(frozen=True, slots=True)
 class Same:
-    """Equal. (Of records; an address book that differs is asked for by MEMBERS.)"""
+    """The digests are equal. (Of records; an address book that differs is asked for by MEMBERS.)"""
 
     word: ClassVar[bytes] = b"SAME"
     round: U32
@@ -394,7 +394,7 @@ PREPARE, ACCEPT, INQUIRE, BAR = range(4)  # the last two ask who votes, and end 
 
 @dataclass(frozen=True, slots=True)
 class Vote:
-    """To a BALLOT."""
+    """The answer to a BALLOT."""
 
     word: ClassVar[bytes] = b"VOTE"
     number: U64

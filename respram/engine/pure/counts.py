@@ -89,7 +89,7 @@ def _plain(text: bytes) -> Fraction | None:
 # -- INCREX: bounds and a window ----------------------------------------------------------------------
 @dataclass(slots=True)
 class Increment:
-    """Each word once."""
+    """The options of INCREX, each given once."""
 
     step: int | None = None
     low: int | None = None

@@ -102,7 +102,8 @@ def _retime(
 
 
 def _may_retime(condition: bytes, row: Row, deadline_ms: int) -> bool:
-    """A field without a life of its own counts as one that never ends."""
+    """Whether the condition allows the new deadline. A field without a life of its own counts as one that never
+    ends."""
     if condition == b"nx":
         return row.implicit
     if condition == b"xx":
@@ -154,7 +155,7 @@ def _life(row: Row | None, unit_ms: int, from_ms: int) -> bytes:
 # -- with values --------------------------------------------------------------------------------------
 @dataclass(slots=True)
 class Wanted:
-    """Of HSETEX, before FIELDS: each word once."""
+    """The options of HSETEX before FIELDS, each given once."""
 
     ttl_ms: int | None = None
     condition: bytes = b""
@@ -247,7 +248,7 @@ def hgetex(keyspace: Keyspace, session: Session, argv: list[bytes], now_ms: int)
 
 
 def hgetdel(keyspace: Keyspace, session: Session, argv: list[bytes], now_ms: int) -> Reply:
-    """HGETDEL key FIELDS n field ..., for whom it was given by name."""
+    """HGETDEL key FIELDS n field ..., for a user with the right by name."""
     first = _fields(argv, 2, 1)
     head = None if first is None else keyspace.row(session.db, argv[1], now_ms)
     if first is None or (head is not None and head.kind != HASH):

@@ -38,7 +38,7 @@ class TransactionQueue:
 
 
 def multi(keyspace: Keyspace, session: Session, argv: list[bytes], now_ms: int) -> bytes | None:
-    """Where nothing speaks against queueing what follows. EXEC and DISCARD behind it are the feed's own."""
+    """MULTI, if nothing speaks against queueing what follows. EXEC and DISCARD behind it are the feed's own."""
     if not session.multi_keys_max or len(argv) != 1:
         return None
     session.begun = True

@@ -170,7 +170,7 @@ def sintercard(keyspace: Keyspace, session: Session, argv: list[bytes], now_ms: 
 
 
 def smove(keyspace: Keyspace, session: Session, argv: list[bytes], now_ms: int) -> Reply:
-    """SMOVE source target member, for whom it was given by name."""
+    """SMOVE source target member, for a user with the right by name."""
     if len(argv) != 4:
         return None
     source, target, name = argv[1:]

@@ -15,7 +15,7 @@ CONDITIONS = {b"NX", b"XX", b"GT", b"LT"}
 
 @dataclass(slots=True)
 class Options:
-    """Of SET, each said once."""
+    """The options of SET, each given once."""
 
     ttl_ms: int | None = None
     condition: bytes = b""  # NX or XX
@@ -213,7 +213,7 @@ def _retime(
 
 
 def _is_allowed(row: Row, conditions: set[bytes], deadline_ms: int) -> bool:
-    """An implicit deadline counts as none: as infinite."""
+    """Whether the condition allows the new deadline. An implicit deadline counts as none: as infinite."""
     if b"NX" in conditions:
         return row.implicit
     if b"XX" in conditions and row.implicit:
