@@ -70,7 +70,7 @@ class NodeLink(asyncio.Protocol):
         if self.ended or self._transport is None:
             raise NodesGone("the link to the node has ended", sent=False)
         if len(self._waiting) >= REQUESTS_MAX or self._transport.get_write_buffer_size() > WAITING_BYTES_MAX:
-            raise Busy("too much is waiting for the node")
+            raise Busy("too many requests wait for the node")
         now_s = self.loop.time()
         self.used_s = now_s
         done: asyncio.Future[list[Reply]] = self.loop.create_future()

@@ -226,11 +226,11 @@ class Hub:
     async def watch(self, login: Login | None, prefix: bytes) -> AsyncIterator[Watcher]:
         """Silent, NodesGone, Refusal, Busy where it cannot be."""
         if self.count >= WATCHERS_MAX:
-            raise Busy("too many watch already")
+            raise Busy("too many event streams are open")
         feed = self._feeds.get(login)
         if feed is None or feed.closed:
             if len(self._feeds) >= FEEDS_MAX:
-                raise Busy("too many users watch already")
+                raise Busy("too many users have event streams open")
             feed = self._feeds[login] = Feed(self.nodes, login, self.nodes.targets[self.nodes.at].db)
         watcher = Watcher(prefix)
         self.count += 1
