@@ -122,8 +122,8 @@ def _granted(rows: list[Row]) -> str:
     alike, differ = sum(not unlike(row) for row in seen), sum(len(unlike(row)) for row in seen)
     checks = sum(row.wanted.counted for row in seen if row.wanted is not None)
     return (
-        f" With the right to let go (`--let-go all`), {alike} of {len(seen)} runs of frameworks and suites come out as "
-        f"on Redis in every check; of their {checks} checks {differ} differ."
+        f" With the right to let go (`--let-go all`), {alike} of {len(seen)} runs of frameworks and suites behave as "
+        f"on Redis in every check; {differ} of their {checks} checks differ."
     )
 
 
@@ -147,9 +147,10 @@ def summary(rows: list[Row]) -> str:
         "command that respram refuses"
         f"{f', {cannot} cannot be used' if cannot else ''}{f', {broken} fail for another reason' if broken else ''}"
         f"{f'; {lost} not run' if lost else ''}. "
-        f"Of {counted} checks {limited} met a refusal (a delete, a script, another type of value), which can break "
-        f"something that matters, such as a logout; {failed} failed for another reason. "
-        f"Usable are {len(clients)} clients and tools, and {len(frameworks)} frameworks and suites.{_granted(rows)}"
+        f"A refusal can break something that matters, such as a logout: {limited} of {counted} checks met one (of a "
+        f"delete, a script, or another type of value). {failed} checks failed for another reason. "
+        f"{len(clients)} clients and tools, and {len(frameworks)} frameworks and suites, can be used as they come."
+        f"{_granted(rows)}"
     )
 
 
