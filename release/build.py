@@ -145,7 +145,8 @@ def bill_of_materials(venv: Path, epoch: str) -> Path:
         ],
         SOURCE_DATE_EPOCH=epoch,
     )  # fmt: skip
-    bill = json.loads(path.read_text())
+    bill = papers.with_version(json.loads(path.read_text()), respram.__version__)
+    path.write_text(json.dumps(bill, indent=2) + "\n")
     named = {one["name"].lower() for one in bill["components"]}
     lacking = {"hiredis", "uvloop", "cryptography", "pybloom-live"} - {name.replace("_", "-") for name in named}
     if lacking or bill["metadata"]["component"]["name"] != "respram":

@@ -36,6 +36,13 @@ def materials(root: Path, commit: str) -> list[dict[str, Any]]:
     return found + [{"name": image, "digest": {"sha256": digest}} for image, digest in sorted(images.items())]
 
 
+def with_version(bill: dict[str, Any], version: str) -> dict[str, Any]:
+    """The SBOM with the version of what it is about. Its maker reads pyproject.toml, where the version is dynamic."""
+    subject = bill["metadata"]["component"] | {"version": version}
+    subject["purl"] = f"pkg:pypi/{subject['name']}@{version}"
+    return bill | {"metadata": bill["metadata"] | {"component": subject}}
+
+
 def provenance(
     files: Iterable[Path], root: Path, commit: str, builder: dict[str, str], started: str, ended: str
 ) -> str:

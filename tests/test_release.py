@@ -88,6 +88,16 @@ def test_sha256sum_accepts_the_checksums(tmp_path: Path) -> None:
     assert subprocess.run(words, cwd=tmp_path, check=False, capture_output=True).returncode == 1
 
 
+def test_the_bill_of_materials_names_the_version_that_it_is_about() -> None:
+    """What cyclonedx-py writes for a project with a dynamic version."""
+    made = {"metadata": {"component": {"name": "respram", "type": "application"}, "timestamp": "t"}, "components": []}
+    bill = papers.with_version(made, "0.2.0")
+    assert bill["metadata"]["component"] == {
+        "name": "respram", "type": "application", "version": "0.2.0", "purl": "pkg:pypi/respram@0.2.0"
+    }  # fmt: skip
+    assert bill["metadata"]["timestamp"] == "t" and bill["components"] == []
+
+
 def test_the_provenance_names_every_file_and_all_that_went_in(tmp_path: Path) -> None:
     file = tmp_path / "respram-1.whl"
     file.write_bytes(b"wheel")
