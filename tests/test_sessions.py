@@ -2,10 +2,13 @@
 
 import asyncio
 import os
+import re
+import shlex
 import shutil
 import subprocess
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import redis
@@ -61,6 +64,30 @@ def test_a_redis_cli_session(node: LiveNode) -> None:
     assert "Biggest string found" in cli(node, "--bigkeys")
     pipe = "".join(f"SET piped:{number} v EX 60\r\n" for number in range(1000))
     assert "errors: 0, replies: 1000" in cli(node, "--pipe", stdin=pipe)
+
+
+def readme_session() -> list[tuple[str, str]]:
+    """Commands of the README's first session, each with the answer that the page shows, its lines joined."""
+    text = (Path(__file__).parent.parent / "README.md").read_text()
+    (block,) = re.findall(r"^```\n\$ redis-cli\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL)
+    typed = re.split(r"^127\.0\.0\.1:6379> (.*)\n", block, flags=re.MULTILINE)[1:]
+    return [(command, " ".join(answer.split())) for command, answer in zip(typed[::2], typed[1::2], strict=True)]
+
+
+def test_the_first_session_of_the_readme_prints_what_the_page_shows(node: LiveNode) -> None:
+    session = readme_session()
+    assert len(session) == 8
+    for command, shown in session:
+        words = shlex.split(command)
+        give_up = time.monotonic() + SOON_S
+        # The last value may still live for a part of its millisecond.
+        while (answer := " ".join(cli(node, "--no-raw", *words).split())) == '""' and time.monotonic() < give_up:
+            pass
+        if words[0] == "TTL":  # a second or two have passed, on a busy machine more
+            assert 3000 < int(answer.removeprefix("(integer) ")) <= 3600
+            assert 3590 < int(shown.removeprefix("(integer) ")) < 3600
+        else:
+            assert answer == shown, command
 
 
 def test_a_redis_py_session(client: "redis.Redis") -> None:
