@@ -27,11 +27,11 @@ where it is not the node of the stamp. Nothing here knows an engine, a peer or a
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from struct import Struct
 from typing import NamedTuple
 
 from respram.errors import PeerError
+from respram.frozen import dataclass
 
 IMPLICIT = 1  # the writer named no TTL: the deadline comes from the node's default
 STUB = 2  # there is no value: the record has ended, and only its stamp counts

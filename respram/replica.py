@@ -12,12 +12,11 @@ twice. What it may not do is decide anything about peers.
 
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import NamedTuple
 
 from respram.engine.api import Engine
 from respram.engine.replication import Cut, Digest, Fetched
 from respram.errors import PeerError
+from respram.frozen import dataclass
 from respram.gossip.core import Core
 from respram.gossip.effects import (
     Acknowledged,
@@ -80,9 +79,10 @@ Output = (
 )
 
 
-class Traffic(NamedTuple):
-    frames: int
-    bytes: int
+@dataclass(slots=True)
+class Traffic:
+    frames: int = 0
+    bytes: int = 0
 
 
 class Replica:
@@ -118,13 +118,14 @@ class Replica:
             return []
         self.received_bytes += len(data)
         greeted = self.core.neighbours.links.get(link)
-        if greeted is not None and greeted.same_enclave:
+        if greeted is not None and greeted.same_enclave and frames.frame_bytes_max <= self.frame_bytes_max:
             frames.frame_bytes_max = max(self.frame_bytes_max, VALUE_BYTES_MAX + FRAME_SPARE_BYTES)
-        effects: list[Effect] = []
         outputs: list[Output] = []
         try:
             for message in frames.push(data):
-                outputs += self._done(self.core.receive(link, message, now), now)
+                if effects := self.core.receive(link, message, now):
+                    outputs += self._done(effects, now)
+            return outputs
         except PeerError as error:
             effects = self.core.fault(link, str(error), now)
         except Exception as error:
@@ -241,8 +242,10 @@ class Replica:
     def _goes_first(self, request: Request) -> bool:
         if request.touches and self.engine.waiting_bytes():
             return True
-        is_here = not request.touches and self.core.homes.is_here(slot_of(first_key(request.keys)))
-        return not is_here and self.engine.waits(request.db, request.keys)
+        if request.touches:
+            return bool(self.engine.waiting_bytes()) or self.engine.waits(request.db, request.keys)
+        here = self.core.homes.is_here
+        return self.engine.waits(request.db, request.keys) and not here(slot_of(first_key(request.keys)))
 
     def may_run(self, who: int, number: int, now: Now) -> bool:
         """Whether a Serve that was not carried out at once may still be run, in this very moment."""
@@ -320,13 +323,18 @@ class Replica:
     def _done(self, effects: list[Effect], now: Now) -> list[Output]:
         """Carries out Merge and Send effects; the others are left to the driver."""
         outputs: list[Output] = []
+        if not effects:
+            return outputs
         todo = deque(effects)
         while todo:
             effect = todo.popleft()
             if isinstance(effect, Send):
                 data = encode(effect.message)
-                frames, size = self.sent.get(effect.message.word, (0, 0))
-                self.sent[effect.message.word] = Traffic(frames + 1, size + len(data))
+                sent = self.sent.get(effect.message.word)
+                if sent is None:
+                    sent = self.sent[effect.message.word] = Traffic()
+                sent.frames += 1
+                sent.bytes += len(data)
                 last = outputs[-1] if outputs else None
                 if isinstance(last, Write) and last.link == effect.link and len(last.data) < JOINED_BYTES_MAX:
                     outputs[-1] = Write(effect.link, last.data + data)

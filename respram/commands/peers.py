@@ -1,10 +1,10 @@
 """What commands may know of the other nodes: Protocols that the server implements if there can be peers."""
 
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 from respram.engine.api import Run, Session
+from respram.frozen import dataclass
 
 
 @dataclass(frozen=True, slots=True)

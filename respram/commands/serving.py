@@ -12,7 +12,6 @@ served by other sessions. So there are never more sessions than forwards at a ti
 import re
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
 
 from respram.catalog import find
@@ -24,6 +23,7 @@ from respram.commands.node import GONE, Conn, Node
 from respram.commands.transactions import leave
 from respram.engine.api import Session
 from respram.engine.replication import Fetched
+from respram.frozen import dataclass
 from respram.wire.messages import CLOSES, DONE, FORGOTTEN, LATER, LETS_GO, TOGETHER, Forward
 
 FREE_MAX = 64  # idle sessions kept for the next forwards

@@ -5,10 +5,11 @@ The caller's duty: carry the effects out at once and in order; report a Merge's 
 """
 
 from collections.abc import Iterator, MutableSequence, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Protocol, TypeVar
 
 from respram.engine.replication import Replicating
+from respram.frozen import dataclass
 from respram.gossip.policy import Policy, Terms
 from respram.gossip.timers import Now, Timer
 from respram.wire.messages import Forward, Message

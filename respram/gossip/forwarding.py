@@ -22,6 +22,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from respram import frozen
 from respram.errors import PeerError
 from respram.gossip.effects import Decided, Host, Merge, Serve
 from respram.gossip.homes import NOBODY, Homes
@@ -51,7 +52,7 @@ ANSWERED, CLOSED, NOTHING, UNKNOWN, APART = "answered", "closed", "nothing", "un
 WEIGHT_BYTES = 256  # overhead of a frame
 
 
-@dataclass(frozen=True, slots=True)
+@frozen.dataclass(frozen=True, slots=True)
 class Request:
     """Commands of a client that its key's home decides. The fields are those of FORWARD."""
 

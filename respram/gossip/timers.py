@@ -4,9 +4,10 @@ A timer that may outlive its reason carries the reason: a verdict the suspicion 
 was promised for. The handler compares it.
 """
 
-from dataclasses import dataclass
 from heapq import heappop, heappush
 from typing import NamedTuple
+
+from respram.frozen import dataclass
 
 
 class Now(NamedTuple):

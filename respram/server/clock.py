@@ -34,6 +34,11 @@ def micros() -> int:
     return time.perf_counter_ns() // 1_000
 
 
+def both_ms() -> tuple[int, int]:
+    """Monotonic and Unix milliseconds."""
+    return time.perf_counter_ns() // 1_000_000, (time.time_ns() + _advanced_ns) // 1_000_000
+
+
 def worked_us() -> int:
     """Processor time of this thread: whoever is served while the machine is busy owes nothing for that."""
     return time.thread_time_ns() // 1_000

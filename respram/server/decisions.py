@@ -18,10 +18,9 @@ from respram.commands.running import count_errors
 from respram.engine.api import Engine, Run, Session
 from respram.gossip.effects import Decided
 from respram.gossip.forwarding import ANSWERED, APART, CLOSED, UNKNOWN, Request
-from respram.gossip.timers import Now
 from respram.integers import parse_uint
 from respram.replica import JOINED_BYTES_MAX, Output, Replica, Write
-from respram.server import clock
+from respram.server.links import now
 from respram.slots import pack_keys
 from respram.wire.messages import RUN
 
@@ -224,11 +223,12 @@ class Decisions:
             self.loop.call_soon(self._send_all)
 
     def _send_all(self) -> None:
-        self._called = False
-        for place in list(self._batches):
-            self._close_batch(place)
+        try:
+            for place in list(self._batches):
+                self._close_batch(place)  # it calls for no other turn, while this one counts as called
+        finally:
+            self._called = False
         waiting, self._waiting = self._waiting, []
-        self._called = False
         outputs: list[Output] = []
         for request, told in waiting:
             token, more = self.replica.forward(request, now())
@@ -237,7 +237,7 @@ class Decisions:
                 self.open[token] = told
             else:
                 self.loop.call_soon(told, "", b"", 0)
-        self.carry(joined(outputs))
+        self.carry(joined(outputs) if len(waiting) > 1 else outputs)
 
     def decided(self, decided: Decided) -> None:
         self.open.pop(decided.token)(decided.outcome, decided.replies, decided.home)
@@ -322,7 +322,3 @@ def joined(outputs: list[Output]) -> list[Output]:
             last_to.clear()
         found.append(output)
     return found
-
-
-def now() -> Now:
-    return Now(clock.micros() // 1000, clock.now_ms())

@@ -74,6 +74,7 @@ class Driver:
         self._told_members: dict[int, int] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._due_ms: int | None = None
+        self._carrying = 0  # calls of `carry` that have not returned
         self._held: list[Output] | None = None  # output held back after a stop; see `beat`
         self._advanced_ms = clock.advanced_ms()  # at the last beat
         self._looking: asyncio.Task[None] | None = None
@@ -137,12 +138,23 @@ class Driver:
 
     # -- the replica's wishes ---------------------------------------------------------------------
     def carry(self, outputs: list[Output]) -> None:
+        self._carrying += 1
+        try:
+            self._carry(outputs)
+        finally:
+            self._carrying -= 1
+        if not self._carrying:  # what is carried out meanwhile, as the answer of a command, is settled with it
+            self._settle()
+
+    def _carry(self, outputs: list[Output]) -> None:
         for output in outputs:
             if isinstance(output, Write):
                 if self._held is not None:
                     self._held.append(output)
                 else:
                     self.links.write(output.link, output.data)
+            elif isinstance(output, Decided):
+                self.decisions.decided(output)
             elif isinstance(output, Acknowledged):
                 self.waiting.acknowledged(self.replica.holders)
             elif isinstance(output, Answered):
@@ -167,28 +179,24 @@ class Driver:
                     self._serve(output.who, output.forward)
                 else:  # a command may be on its way here at this moment
                     self.loop.call_soon(self._serve, 0, output.forward)
-            elif isinstance(output, Decided):
-                self.decisions.decided(output)
             else:
                 self.log(f"event={output.event} {output.details}".rstrip(), *((logs.WARNING,) if output.warns else ()))
-        self._settle()
 
     def _settle(self) -> None:
         """Updates the timer and the switch for pulls after the replica has run."""
-        unsure = self.replica.unsure()
-        useful = self.replica.pulls_useful()
+        unsure, useful = self.replica.core.unsure(), self.replica.core.pulls_useful()
         if (unsure, useful) != (self._unsure, self._pulls_useful):
             self._unsure, self._pulls_useful = unsure, useful
             self.node.truth = self if unsure else None
             observe(self.node)
         self._use_homes()
         due_ms = self.replica.next_deadline()
-        if due_ms == self._due_ms or self.stopped:
-            return
+        if due_ms is None or self.stopped or (self._due_ms is not None and self._due_ms <= due_ms):
+            return  # a timer that comes too early finds nothing to do: cheaper than to set it anew for each message
         if self._timer is not None:
             self._timer.cancel()
         self._due_ms = due_ms
-        self._timer = None if due_ms is None else self.loop.call_later(max(due_ms - now().ms, 0) / 1000, self._tick)
+        self._timer = self.loop.call_later(max(due_ms - now().ms, 0) / 1000, self._tick)
 
     # -- decisions --------------------------------------------------------------------------------
     def _use_homes(self) -> None:

@@ -221,4 +221,4 @@ class Links:
 
 
 def now() -> Now:
-    return Now(clock.micros() // 1000, clock.now_ms())
+    return Now(*clock.both_ms())

@@ -115,6 +115,9 @@ class PeerConnection(asyncio.Protocol):
         if not self.received_bytes and self.address:
             self.answered_as_redis = data[:1] == b"-"
         self.received_bytes += len(data)
+        if self.opened and not (self._waiting or self.closing or self._shaking) and len(data) <= WORK_BYTES:
+            self._take(data)
+            return
         # rarely anything before: nothing is read while something waits
         self._waiting = memoryview(bytes(self._waiting) + data)
         if len(data) >= CROWD_BYTES:
@@ -169,9 +172,12 @@ class PeerConnection(asyncio.Protocol):
         if self._tls is None:
             self._send(data)
         else:
-            view = memoryview(data)
-            for at in range(0, len(data), PIECE_BYTES):
-                self._tls.write(view[at : at + PIECE_BYTES])
+            if len(data) <= PIECE_BYTES:
+                self._tls.write(data)
+            else:
+                view = memoryview(data)
+                for at in range(0, len(data), PIECE_BYTES):
+                    self._tls.write(view[at : at + PIECE_BYTES])
             self._send(self._outgoing.read())
         if self.unsent_bytes() > self.unsent_bytes_max:
             self.abort(STALLED)
@@ -278,6 +284,10 @@ class PeerConnection(asyncio.Protocol):
                 self.close(LOST)
                 return
             self.owner.link_received(self, data)
+            if not self._incoming.pending and not self._tls.pending():
+                if self._outgoing.pending:
+                    self._send(self._outgoing.read())
+                return  # another read would only find that nothing is left, and raise
 
     def _send(self, data: bytes) -> None:
         if data and self._transport is not None and not self._transport.is_closing():

@@ -8,8 +8,10 @@ Four of them are *sequenced* (SEQUENCED below): they carry data, count against t
 ACK, and are sent again when they are not.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Annotated, ClassVar
+
+from respram.frozen import dataclass
 
 VERSION = 6
 
