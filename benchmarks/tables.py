@@ -106,7 +106,7 @@ def commands(results: list[Result]) -> str:
         said: dict[str, list[str]] = {}
         for name, words in result.commands.items():
             said.setdefault(re.sub(r"(-p|--port) \d+", r"\1 PORT", words), []).append(KINDS[name].label)
-        lines += [f"  - {', '.join(names)}: `{shown}`" for shown, names in said.items()]
+        lines += [f"    - {', '.join(names)}: `{shown}`" for shown, names in said.items()]
     return "\n".join(lines)
 
 

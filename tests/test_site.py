@@ -1,5 +1,8 @@
 """The documentation site: what is staged, and which links are told to be dead."""
 
+import itertools
+import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,6 +21,29 @@ def test_every_link_of_every_page_leads_to_a_file_of_the_repository() -> None:
     found = site.files(ROOT)
     assert {Path("README.md"), Path("docs/operating.md"), Path("docs/picture.svg")} <= found
     assert len(found) > 100
+
+
+def unlisted(text: str) -> Iterator[str]:
+    """Lines that are items or paragraphs of a list where the repository is browsed, but not on the site.
+
+    Its parser wants a blank line before a list, and four blanks before what belongs to an item.
+    """
+    lines = site.FENCE.sub("", text).splitlines()
+    for before, line in itertools.pairwise(["", *lines]):
+        inside = before.startswith(("- ", "* ", " ")) or re.match(r"\d+\. ", before)
+        nested = re.match(r" {1,3}([-*]|1\.) ", line) or (not before and re.match(r" {1,3}\S", line))
+        if nested or (before and not inside and line.startswith(("- ", "* ")) and not before.startswith(("#", "<"))):
+            yield line
+
+
+@pytest.mark.parametrize("page", sorted(path for path in site.files(ROOT) if path.suffix == ".md"), ids=str)
+def test_a_list_is_one_on_the_site_too(page: Path) -> None:
+    assert list(unlisted((ROOT / page).read_text())) == []
+
+
+@pytest.mark.parametrize("text", ["Words:\n- a\n", "- a\n  - b\n", "8. a\n   - b\n", "1. a\n\n   more\n"])
+def test_a_list_that_the_site_would_not_show_is_found(text: str) -> None:
+    assert len(list(unlisted(text))) == 1
 
 
 def test_a_page_brings_what_it_links_to_and_nothing_else(tmp_path: Path) -> None:
