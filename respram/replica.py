@@ -304,20 +304,20 @@ class Replica:
         return self.flush(now) + self._done(self.core.leave(now), now)
 
     def _cut(self, payload: bytes, now: Now) -> int:
-        """Records beyond this node's limits are kept as far as it may, and that is told to all. How many.
+        """Stores records beyond this node's limits as far as it may, and tells all nodes. Returns how many it holds.
 
-        Where there is a newer version here, or this cut already, comparison tells of that: who heard of the cut again
-        would keep it with another end, under the same stamp.
+        Where there is a newer version here, or this cut already, comparison tells of that: a node that heard of the
+        cut again would store it with another end, under the same stamp.
         """
-        kept, fresh = 0, list[bytes]()
+        held, fresh = 0, list[bytes]()
         for cut in self.core.agreement.cut(payload):
             merged = self.engine.merge(cut, now.wall_ms)
-            kept += merged.new + merged.known
+            held += merged.new + merged.known
             if merged.new:
                 fresh.append(cut)
         if fresh:
             self._told_later += self.core.wrote(b"".join(fresh), now)
-        return kept
+        return held
 
     # -- effects to outputs ---------------------------------------------------------------------------
     def _done(self, effects: list[Effect], now: Now) -> list[Output]:

@@ -127,8 +127,8 @@ def _command_rule(rights: Rights, rule: bytes) -> None:
         raise BadRule(b"At most %d rules about commands are taken at once" % COMMAND_RULES_MAX)
     if name == b"@all":
         # +@all does not grant the rights that are granted by name only, and does not take them away either.
-        kept = [old for old in rights.rules if old[:1] == b"+" and old[1:] in BY_NAME] if rule[:1] == b"+" else []
-        rights.everything_first, rights.rules = rule[:1] == b"+", kept
+        named = [old for old in rights.rules if old[:1] == b"+" and old[1:] in BY_NAME] if rule[:1] == b"+" else []
+        rights.everything_first, rights.rules = rule[:1] == b"+", named
         return
     if name.endswith(b"|"):
         raise BadRule(SYNTAX)

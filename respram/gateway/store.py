@@ -243,16 +243,16 @@ class Store:
 
     async def _walk(self, login: Login | None, prefix: bytes, after: bytes, most: int) -> tuple[list[bytes], bool]:
         """The first `most` keys behind `after`, fewer where their names are long; and whether more may follow."""
-        kept: set[bytes] = set()
+        names: set[bytes] = set()
         size, ceiling, more = 0, None, False
         async for found in self.scan(login, prefix):
             for key in found:
-                if key > after and (ceiling is None or key < ceiling) and key not in kept:
-                    kept.add(key)
+                if key > after and (ceiling is None or key < ceiling) and key not in names:
+                    names.add(key)
                     size += len(key)
-            if len(kept) > 2 * most or size > 2 * PASS_BYTES_MAX:
-                kept, size, ceiling, more = *_lowest(kept, most), True
-        lowest, _, ceiling = _lowest(kept, most)
+            if len(names) > 2 * most or size > 2 * PASS_BYTES_MAX:
+                names, size, ceiling, more = *_lowest(names, most), True
+        lowest, _, ceiling = _lowest(names, most)
         return sorted(lowest), more or ceiling is not None
 
     async def scan(self, login: Login | None, prefix: bytes) -> AsyncIterator[list[bytes]]:

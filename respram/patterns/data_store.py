@@ -93,10 +93,10 @@ class DataStore(Generic[C]):
     def keep(self, name: str, ttl_s: float | None = None) -> Steps[bool]:
         """Restarts the TTL without writing; False when the key no longer exists."""
         lasting_s = self.ttl_s if ttl_s is None else ttl_s
-        kept = yield from ask_all(*(("PEXPIRE", each, ttl_ms(lasting_s)) for each in self.keys(name)))
-        if any(kept):
+        renewed = yield from ask_all(*(("PEXPIRE", each, ttl_ms(lasting_s)) for each in self.keys(name)))
+        if any(renewed):
             yield from self._noted(lasting_s)
-        return any(kept)
+        return any(renewed)
 
     @operation
     def let_go(self, name: str) -> Steps[None]:

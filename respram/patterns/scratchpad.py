@@ -47,5 +47,5 @@ class Scratchpad(Generic[C]):
     def keep(self) -> Steps[int]:
         """Restarts the TTL of every note; returns how many there were."""
         names = yield from self.notes.steps()
-        kept = yield from ask_all(*(("PEXPIRE", self.key(name), ttl_ms(self.ttl_s)) for name in names))
-        return sum(map(bool, kept))
+        renewed = yield from ask_all(*(("PEXPIRE", self.key(name), ttl_ms(self.ttl_s)) for name in names))
+        return sum(map(bool, renewed))

@@ -161,7 +161,7 @@ class STTNode(Generic[C]):
 
     def _offered(self, end: float) -> Steps[tuple[bytes, str]]:
         """The next offer of a live session: its id and its peer. When it raises, the position is kept."""
-        kept = self.offers.position, self.offers.life
+        handled = self.offers.position, self.offers.life
         try:
             if self.offers.position is None:
                 yield from self.offers.skip_to_oldest.steps()
@@ -177,9 +177,9 @@ class STTNode(Generic[C]):
                 if (yield from exists(link.key(peer_id))):
                     return offer
                 # The other offers are of ended sessions, whose side no longer beats.
-                kept = self.offers.position, self.offers.life
+                handled = self.offers.position, self.offers.life
         except StoreAway:
-            self.offers.position, self.offers.life = kept
+            self.offers.position, self.offers.life = handled
             raise
 
     def _next_offer(self, wait_s: float) -> Steps[tuple[bytes, str] | None]:
