@@ -10,7 +10,7 @@ import gc
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests import timing
+from tests import dear, timing
 from tests.clients import give_patience
 from tests.live import SOON_S
 
@@ -41,8 +41,12 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     gc.enable()
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest leaves out what is slow
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Without --timed nothing is judged by a clock."""
+    """What says the same twice is said once in `make test`. Without --timed nothing is judged by a clock."""
+    for item in items:
+        if dear.is_repeated(item):
+            item.add_marker(pytest.mark.slow)
     if config.getoption("--timed"):
         return
     left_out = [item for item in items if item.get_closest_marker("timing")]

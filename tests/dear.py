@@ -11,7 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis.strategies import SearchStrategy
 
-from tests.engine.conftest import ENGINES
+from tests.engine.conftest import PURE_ONLY
+
+# Folders whose tests run on both engines in `make test`: what they test is the engines.
+ON_BOTH = ("engine", "commands")
+REPEATED = (("pure", False),)  # as the `rig` of commands is asked for
 
 
 def first(count: int, values: Iterable[Any]) -> list[Any]:
@@ -23,9 +27,17 @@ def _slow(value: Any) -> Any:
     return pytest.param(*(value if isinstance(value, tuple) else (value,)), marks=pytest.mark.slow)
 
 
-def engines() -> list[Any]:
-    """All engines, the native one for `make test` where there is one: it is what runs."""
-    return first(1, reversed(ENGINES))
+def is_repeated(item: pytest.Item) -> bool:
+    """Whether the same test runs elsewhere on an engine that says more. Above the engines, the native one is what runs.
+    For commands, handlers without fast paths run on the native engine, and the pure engine with its own fast paths.
+    """
+    callspec = getattr(item, "callspec", None)
+    if callspec is None or PURE_ONLY:
+        return False
+    engines = [value for value in callspec.params.values() if value in REPEATED or value == "pure"]
+    if not engines:
+        return False
+    return engines[0] in REPEATED if item.path.parent.name in ON_BOTH else engines[0] == "pure"
 
 
 def sampled(few: int, many: int, *strategies: SearchStrategy[Any]) -> Callable[[Callable[..., None]], Any]:

@@ -56,7 +56,7 @@ AT_ONE_MOMENT = (
 )  # fmt: skip
 
 
-@pytest.mark.parametrize("engine", dear.engines())
+@pytest.mark.parametrize("engine", list(ENGINES))
 def test_what_has_to_be_done_at_one_moment_has_a_share_of_looks(engine: str) -> None:
     """Whatever the command is: the engine counts the members that it is asked for. Who is refused has changed nothing.
     """
@@ -246,7 +246,7 @@ OTHERS, ENDS_TOGETHER = 200_000, 60_000  # keys of others, and members, that end
 ASKED_S = {"native": 0.5, "pure": 10.0}
 
 
-@pytest.mark.parametrize("engine", dear.engines())
+@pytest.mark.parametrize("engine", list(ENGINES))
 def test_members_that_end_among_keys_of_others_are_found_in_one_walk(engine: str) -> None:
     """Whoever asks for a collection ends its overdue members first. They were looked for 64 at a time, and each time
     from the beginning, past all keys of others that ended at the same moment.

@@ -17,6 +17,7 @@ from respram.catalog.hot import HOT_NAMES
 from respram.commands.running import HANDLERS
 from respram.scripting.cache import digest_of
 from respram.scripting.compiler import compile_script
+from tests import dear
 
 from ..engine.conftest import ENGINES
 from .test_programs import KEYS, Pair, stir
@@ -24,7 +25,7 @@ from .test_programs import KEYS, Pair, stir
 pytest.importorskip("lupa")
 
 SEED = 20_261_130
-RANDOM_SCRIPTS = 1_500
+RANDOM_SCRIPTS = (400, 1_500)  # in `make test`; in `make test-slow`
 LET_GO = (b"+del", b"+unlink", b"+hdel", b"+zrem", b"+zremrangebyscore")
 LUA = "local f = function() end "  # what no program has
 
@@ -396,10 +397,11 @@ def test_random_json_is_the_same_inside(pair: Pair) -> None:
     assert pair.ran() > 400
 
 
-def test_random_scripts_do_with_the_engine_what_they_do_with_python(pair: Pair) -> None:
+@pytest.mark.parametrize("count", dear.first(1, RANDOM_SCRIPTS))
+def test_random_scripts_do_with_the_engine_what_they_do_with_python(pair: Pair, count: int) -> None:
     rng = random.Random(SEED)
     draw = Draw(f"{SEED}")
-    for _ in range(RANDOM_SCRIPTS):
+    for _ in range(count):
         stir(pair, rng)
         for one in scripts(draw, 2, 1).steps:
             assert isinstance(one, Send)
@@ -408,4 +410,4 @@ def test_random_scripts_do_with_the_engine_what_they_do_with_python(pair: Pair) 
                 argv[3] = rng.choice(KEYS)
             pair(*argv)
         pair.state()
-    assert pair.ran() > RANDOM_SCRIPTS // 5, f"seed {SEED}"
+    assert pair.ran() > count // 5, f"seed {SEED}"

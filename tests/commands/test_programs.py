@@ -13,6 +13,7 @@ import pytest
 from compat.oracle.families.scripts import LIBRARIES
 from respram.scripting.cache import digest_of
 from respram.scripting.compiler import compile_script
+from tests import dear
 
 from ..engine.conftest import ENGINES
 from .rig import Client, Rig
@@ -21,7 +22,7 @@ pytest.importorskip("lupa")
 
 SEED = 20_261_129
 ROUNDS = 40  # of each library's script, with inputs of its own
-RANDOM_SCRIPTS = 500
+RANDOM_SCRIPTS = (250, 500)  # in `make test`; in `make test-slow`
 ADDRESS = re.compile(rb"table: 0x[0-9a-f]+")  # what tostring says of one
 KEYS = (b"a", b"b", b"c")
 WORDS = (
@@ -217,11 +218,12 @@ class Writer:
         return self.call()
 
 
-def test_random_scripts_do_what_they_do_in_lua(pair: Pair) -> None:
+@pytest.mark.parametrize("count", dear.first(1, RANDOM_SCRIPTS))
+def test_random_scripts_do_what_they_do_in_lua(pair: Pair, count: int) -> None:
     rng = random.Random(SEED)
     pair(b"AUTH", b"user0", b"x")
     compiled = 0
-    for _ in range(RANDOM_SCRIPTS):
+    for _ in range(count):
         text = Writer(rng).script().encode()
         compiled += compile_script(text) is not None
         for _ in range(2):
@@ -233,7 +235,7 @@ def test_random_scripts_do_what_they_do_in_lua(pair: Pair) -> None:
                 rng.sample(KEYS, rng.randrange(4)),
                 [rng.choice(WORDS) for _ in range(rng.randrange(4))],
             )
-    assert compiled > RANDOM_SCRIPTS * 0.9 and pair.ran() > RANDOM_SCRIPTS // 5, (
+    assert compiled > count * 0.9 and pair.ran() > count // 10, (
         f"seed {SEED}: {compiled} compiled, {pair.ran()} ran"
     )
 

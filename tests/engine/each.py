@@ -5,10 +5,11 @@ native one in `make test`, on the pure one in `make test-slow` (decision 0212).
 import pytest
 
 from respram.sim import world
-from tests import dear
+
+from .conftest import ENGINES
 
 
-@pytest.fixture(autouse=True, params=dear.engines())
+@pytest.fixture(autouse=True, params=list(ENGINES))
 def each_engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     name: str = request.param
     monkeypatch.setattr(world, "ENGINE", name)

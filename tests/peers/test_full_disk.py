@@ -15,7 +15,6 @@ from pathlib import Path
 import pytest
 import redis
 
-from tests import dear
 from tests.engine.conftest import ENGINES
 from tests.live import SOON_S
 from tests.peers.enclave import Member, enclave, until, until_equal, until_ready
@@ -72,7 +71,7 @@ def counted(member: Member, key: str, wanted: int) -> None:
     until(once, "the node does not decide", SOON_S)
 
 
-@pytest.mark.parametrize("engine", dear.engines())
+@pytest.mark.parametrize("engine", list(ENGINES))
 def test_a_node_with_a_full_disk_restarts_and_loses_nothing(engine: str, tmp_path: Path) -> None:
     restart_with_full_disks(engine, tmp_path, 1)
 

@@ -9,7 +9,7 @@ import pytest
 import redis
 
 from respram.slots import slot_of
-from tests import dear
+from tests.engine.conftest import ENGINES
 from tests.live import SOON_S
 
 from .enclave import Member, enclave, until, until_ready
@@ -18,7 +18,7 @@ RACES = 60
 COUNTS = 300
 
 
-@pytest.fixture(scope="module", params=dear.engines())
+@pytest.fixture(scope="module", params=list(ENGINES))
 def nodes(request: pytest.FixtureRequest) -> Iterator[list[Member]]:
     with enclave(3, "--let-go", "del,getdel,delex,rename,bzpopmin", engines=(request.param,)) as members:
         until_ready(members)

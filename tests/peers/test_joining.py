@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import redis
 
-from tests import dear
+from tests.engine.conftest import ENGINES
 from tests.live import SOON_S
 from tests.peers.enclave import Member, enclave, until, until_ready
 from tests.timing import in_time
@@ -22,7 +22,7 @@ from tests.timing import in_time
 LIFE_S = 600
 
 
-@pytest.fixture(params=dear.engines())
+@pytest.fixture(params=list(ENGINES))
 def engine(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 

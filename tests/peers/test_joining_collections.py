@@ -8,7 +8,7 @@ from functools import partial
 import pytest
 import redis
 
-from tests import dear
+from tests.engine.conftest import ENGINES
 from tests.peers.enclave import enclave, until, until_ready
 from tests.peers.test_joining import once_decided, reborn
 
@@ -73,7 +73,7 @@ def questions(client: "redis.Redis") -> list[tuple[Callable[[], object], object]
     ]
 
 
-@pytest.mark.parametrize("engine", dear.engines())
+@pytest.mark.parametrize("engine", list(ENGINES))
 def test_members_scripts_and_letting_go_are_decided_by_what_others_hold_from_the_first_answer_on(
     engine: str,
 ) -> None:

@@ -2,13 +2,13 @@
 
 import pytest
 
-from tests import dear
+from tests.engine.conftest import ENGINES
 from tests.peers.enclave import enclave, until_ready
 
 FOR_EVER_MS = 3_600_000  # far beyond the patience of the client
 
 
-@pytest.mark.parametrize("engine", dear.engines())
+@pytest.mark.parametrize("engine", list(ENGINES))
 def test_wait_does_not_wait_for_a_home_that_is_gone(engine: str) -> None:
     with enclave(3, engines=(engine,)) as members:
         until_ready(members)

@@ -9,7 +9,7 @@ import time
 import pytest
 import redis
 
-from tests import dear
+from tests.engine.conftest import ENGINES
 from tests.live import SOON_S
 from tests.peers.enclave import enclave, until, until_ready
 
@@ -18,7 +18,7 @@ TRIES_MAX = 20
 KEYS = [f"counter:{number}" for number in range(30)]
 
 
-@pytest.mark.parametrize("engine", dear.engines())
+@pytest.mark.parametrize("engine", list(ENGINES))
 def test_a_node_that_was_stopped_decides_nothing_by_what_it_held(engine: str) -> None:
     """SIGSTOP for as long as the others need to take its slots over. What clients sent it meanwhile is answered first
     of all when it goes on; 7 of 30 counters went back by five.
@@ -52,7 +52,7 @@ def test_a_node_that_was_stopped_decides_nothing_by_what_it_held(engine: str) ->
         assert any("event=stopped" in line and " WARNING " in line for line in stopped.log().splitlines())
 
 
-@pytest.mark.parametrize("engine", dear.engines())
+@pytest.mark.parametrize("engine", list(ENGINES))
 def test_a_node_that_nobody_had_suspected_goes_on_when_all_others_have_said_so(engine: str) -> None:
     """It is stopped for longer than it may be, and mostly for less than it takes to be suspected: that depends on the
     machine, so it is tried again. Whatever came of it, each counter counts on."""

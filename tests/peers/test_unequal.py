@@ -4,14 +4,14 @@ alone.
 
 import pytest
 
-from tests import dear
+from tests.engine.conftest import ENGINES
 from tests.peers.enclave import enclave, until, until_equal, until_linked, until_ready
 
 DAY_S = 86_400
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("engine", dear.engines())
+@pytest.mark.parametrize("engine", list(ENGINES))
 def test_values_that_one_node_may_not_keep_so_long_are_cut_on_all(engine: str) -> None:
     """They were refused there for ever, with retries without end, and an overwritten value stood on one node alone."""
     words = ("--default-ttl", "600", "--join-wait", "0", "--alone-after-ms", "100")
@@ -44,7 +44,7 @@ def test_values_that_one_node_may_not_keep_so_long_are_cut_on_all(engine: str) -
         assert 0 < lax.client.ttl("overwritten") <= 3600
 
 
-@pytest.mark.parametrize("engine", dear.engines())
+@pytest.mark.parametrize("engine", list(ENGINES))
 def test_a_limit_that_is_changed_while_they_run_holds_for_both(engine: str) -> None:
     """The other went on with the longer lives, and the changed node refused what it wrote."""
     with enclave(2, "--max-ttl", str(2 * DAY_S), "--default-ttl", "600", engines=(engine,)) as members:
@@ -62,7 +62,7 @@ def test_a_limit_that_is_changed_while_they_run_holds_for_both(engine: str) -> N
         assert any("event=unequal_settings" in line and " WARNING " in line for line in other.log().splitlines())
 
 
-@pytest.mark.parametrize("engine", dear.engines())
+@pytest.mark.parametrize("engine", list(ENGINES))
 def test_a_key_that_one_node_may_not_hold_is_a_stub_on_both(engine: str) -> None:
     """It was refused there by every comparison, for ever."""
     words = ("--join-wait", "0", "--alone-after-ms", "100")
@@ -82,7 +82,7 @@ def test_a_key_that_one_node_may_not_hold_is_a_stub_on_both(engine: str) -> None
         assert small.info()["records_refused"] == 0
 
 
-@pytest.mark.parametrize("engine", dear.engines())
+@pytest.mark.parametrize("engine", list(ENGINES))
 def test_what_was_written_before_the_operator_lowered_the_limit_reaches_who_comes_later(engine: str) -> None:
     """Both had the same limit when they met, so nothing was cut, and the newcomer refused it for ever."""
     words = ("--default-ttl", "600", "--join-wait", "0", "--alone-after-ms", "100")
@@ -105,7 +105,7 @@ def test_what_was_written_before_the_operator_lowered_the_limit_reaches_who_come
             assert member.info()["records_refused"] == 0
 
 
-@pytest.mark.parametrize("engine", dear.engines())
+@pytest.mark.parametrize("engine", list(ENGINES))
 def test_stubs_of_members_that_had_longer_lives_are_on_both(engine: str) -> None:
     """What a collection's end leaves of its members keeps their deadline, and that was refused for ever."""
     words = ("--default-ttl", "600", "--join-wait", "0", "--alone-after-ms", "100", "--let-go", "del")
@@ -147,7 +147,7 @@ def test_a_limit_of_a_node_that_is_gone_ends_with_restarts_one_after_the_other()
             assert one.client.config_get("max-ttl") == {"max-ttl": str(2 * DAY_S)}
 
 
-@pytest.mark.parametrize("engine", dear.engines())
+@pytest.mark.parametrize("engine", list(ENGINES))
 def test_a_value_that_is_far_larger_than_one_node_may_hold_parts_nobody(engine: str) -> None:
     """The frame that brought it was longer than that node read: the link broke, was made anew and broke, for ever, and
     nothing else came either.

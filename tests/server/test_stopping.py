@@ -22,7 +22,7 @@ from respram.engine.api import Engine
 from respram.record import HASH
 from respram.server import clock, stopping
 from respram.server.app import App
-from tests import dear, timing
+from tests import timing
 from tests.engine.conftest import ENGINES
 from tests.engine.rig import SETTINGS, request
 from tests.engine.test_families_model import everything
@@ -39,7 +39,7 @@ MEMBERS = 2_000  # more than what is done at once
 QUICK_S = 3.0  # where nothing has to be waited for to its bound
 
 
-@pytest.mark.parametrize("engine", dear.engines())
+@pytest.mark.parametrize("engine", list(ENGINES))
 def test_a_lone_node_with_snapshots_loses_nothing_that_it_acknowledged(engine: str, tmp_path: Path) -> None:
     count = asyncio.run(stops.alone(3, 9_000, 7, engine, tmp_path))
     assert count.stops == 3 and count.writes >= 9_000
@@ -47,7 +47,7 @@ def test_a_lone_node_with_snapshots_loses_nothing_that_it_acknowledged(engine: s
     assert not timing.JUDGED or (not count.left and count.slowest_s < STOP_S), "not within the time of a stop"
 
 
-@pytest.mark.parametrize("engine", dear.engines())
+@pytest.mark.parametrize("engine", list(ENGINES))
 def test_a_node_with_peers_leaves_nothing_that_it_acknowledged_behind(engine: str) -> None:
     count = asyncio.run(stops.among_peers(3, 9_000, 7, engine))
     assert count.stops == 3 and count.writes >= 9_000
