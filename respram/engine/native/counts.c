@@ -25,17 +25,17 @@ static bool add(Engine *engine, Session *session, const Command *command, int64_
     if (engine_full(engine) || !reply_reserve(engine, REPLY_HEAD_BYTES))
         return false;
     const Record *record = keyspace_row(engine, session->db, command->hash, key, now_ms);
-    int64_t number;
-    if (!integer_of(engine, record, &number) || __builtin_add_overflow(number, step, &number))
+    int64_t number, sum;
+    if (!integer_of(engine, record, &number) || __builtin_add_overflow(number, step, &sum))
         return false;
     int64_t deadline_ms = record ? record_deadline_ms(record) : now_ms + engine->settings.default_ttl_ms;
     bool implicit = record ? record->flags & RECORD_IMPLICIT : true;
     uint64_t defaulted = record == NULL;
-    if (!counter_add(engine, session->db, command->hash, key, step, deadline_ms, implicit, now_ms, NOTE_INCRBY,
-        &number))
+    if (!counter_raise(engine, session->db, command->hash, key, record, number, step, deadline_ms, implicit,
+        now_ms, NOTE_INCRBY, &sum))
         return false;
     engine->defaulted += defaulted;
-    reply_integer(engine, ':', number);
+    reply_integer(engine, ':', sum);
     return true;
 }
 
@@ -256,8 +256,8 @@ HANDLER(increx) {
         Life life = timed ? (Life){now_ms + wanted.ttl_ms, false} : life_of(engine, record, now_ms);
         uint64_t defaulted = !timed && !record;
         int64_t sum;
-        if (!counter_add(engine, session->db, command->hash, key, applied, life.deadline_ms, life.implicit, now_ms,
-            NOTE_INCRBY, &sum))
+        if (!counter_raise(engine, session->db, command->hash, key, record, old, applied, life.deadline_ms,
+            life.implicit, now_ms, NOTE_INCRBY, &sum))
             return false;
         engine->defaulted += defaulted;
     }

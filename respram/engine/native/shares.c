@@ -9,10 +9,12 @@
 
 #include <string.h>
 
-typedef struct Share {
+typedef struct Share { /* as its bytes lie */
     uint64_t node, clock;
     int64_t sum;
 } Share;
+
+_Static_assert(sizeof(Share) == SHARE_BYTES, "a share is read as it lies");
 
 typedef struct Counter {
     uint64_t epoch_clock, epoch_node, timed; /* timed: the clock of who set the deadline */
@@ -216,20 +218,53 @@ bool counters_converge(const Engine *engine) {
     return engine->settings.counters && engine->digests.enabled;
 }
 
+static bool store_plain(Engine *engine, int db, uint64_t hash, Span key, Span value, int64_t deadline_ms,
+                        bool implicit, int64_t now_ms, uint8_t note) {
+    Content content;
+    if (!seal_value(engine, value, &content))
+        return false;
+    content.counted = true;
+    engine->moved += counter_digits(value.len);
+    bool stored = keyspace_put(engine, db, hash, key, &content, deadline_ms, implicit, now_ms, note);
+    seal_done(engine, &content, stored);
+    return stored;
+}
+
 static bool store(Engine *engine, int db, uint64_t hash, Span key, const Counter *counter, int64_t deadline_ms,
                   bool implicit, int64_t now_ms, uint8_t note) {
     uint8_t plain[COUNTER_BYTES_MAX];
     Span value = {plain, write_out(counter, plain)};
-    Content content;
-    bool stored = false;
-    if (seal_value(engine, value, &content)) {
-        content.counted = true;
-        engine->moved += counter_digits(value.len);
-        stored = keyspace_put(engine, db, hash, key, &content, deadline_ms, implicit, now_ms, note);
-        seal_done(engine, &content, stored);
-    }
+    bool stored = store_plain(engine, db, hash, key, value, deadline_ms, implicit, now_ms, note);
     wipe(plain, value.len);
     return stored;
+}
+
+/* One more count in a counter that this node has written last, and that lies open here: its bytes with other digits
+ * and another share. Returns how many; 0: it is no such counter. (What a peer wrote is read as a whole, and judged; and
+ * a number at the edge may be less than the sum of its shares.) */
+static size_t count_in_bytes(const Engine *engine, const Record *record, int64_t number, int64_t step, uint64_t clock,
+                             uint8_t *out) {
+    if (!(record->flags & RECORD_COUNTED) || record->node || number == INT64_MAX || number == INT64_MIN)
+        return 0;
+    Span lying = record_lying(record);
+    const uint8_t *from = lying.bytes + counter_digits(lying.len), *end = lying.bytes + lying.len;
+    uint8_t *to = out + digits_of(number + step, out);
+    bool counted = false;
+    always(lying.len <= COUNTER_BYTES_MAX);
+    memcpy(to, from, COUNTER_HEAD_BYTES);
+    to += COUNTER_HEAD_BYTES;
+    for (from += COUNTER_HEAD_BYTES; from < end; from += SHARE_BYTES, to += SHARE_BYTES) {
+        Share share;
+        memcpy(&share, from, SHARE_BYTES);
+        if (share.node == engine->settings.node) {
+            if (__builtin_add_overflow(share.sum, step, &share.sum))
+                return 0;
+            share.clock = clock;
+            counted = true;
+        }
+        memcpy(to, &share, SHARE_BYTES);
+    }
+    return counted ? (size_t)(to - out) : 0;
 }
 
 /* What was under a key that is missing: others know it as well as this node, as long as it is remembered. */
@@ -246,16 +281,12 @@ static void begin(const Engine *engine, const Record *record, uint32_t stub, int
     }
 }
 
-/* Adds to the integer under a key, or to 0. That there is one, and that the sum fits, the caller has looked at. False:
- * no memory. */
-bool counter_add(Engine *engine, int db, uint64_t hash, Span key, int64_t step, int64_t deadline_ms, bool implicit,
-                 int64_t now_ms, uint8_t note, int64_t *sum) {
-    const Record *record = keyspace_row(engine, db, hash, key, now_ms);
+/* Adds to the integer of a key's record, or to 0 where there is none. That the sum fits, the caller has looked at.
+ * False: no memory. */
+bool counter_raise(Engine *engine, int db, uint64_t hash, Span key, const Record *record, int64_t number,
+                   int64_t step, int64_t deadline_ms, bool implicit, int64_t now_ms, uint8_t note, int64_t *sum) {
     if (!counters_converge(engine)) {
         uint8_t digits[COUNTER_DIGITS_MAX];
-        int64_t number = 0;
-        if (!integer_of(engine, record, &number))
-            return false;
         *sum = number + step;
         bool stored = keyspace_store(engine, db, hash, key, (Span){digits, digits_of(*sum, digits)}, deadline_ms,
                                      implicit, now_ms, note);
@@ -266,6 +297,15 @@ bool counter_add(Engine *engine, int db, uint64_t hash, Span key, int64_t step, 
     const Record *there = record ? record : table_find(&engine->tables[db], hash, key);
     uint32_t stub = there ? 0 : stubs_find_key(&engine->stubs, db, key);
     uint64_t clock = keyspace_next_clock(engine, there, stub, now_ms);
+    if (likely(record && deadline_ms == record_deadline_ms(record)
+               && implicit == !!(record->flags & RECORD_IMPLICIT))) {
+        uint8_t plain[COUNTER_BYTES_MAX];
+        size_t len = count_in_bytes(engine, record, number, step, clock, plain);
+        if (likely(len)) {
+            *sum = number + step;
+            return store_plain(engine, db, hash, key, (Span){plain, len}, deadline_ms, implicit, now_ms, note);
+        }
+    }
     if (record) {
         Version version = version_of(engine, record);
         if (read_in(engine, &version, &counter) != A_COUNTER)
@@ -279,6 +319,15 @@ bool counter_add(Engine *engine, int db, uint64_t hash, Span key, int64_t step, 
     count(&counter, clock, engine->settings.node, step);
     *sum = clamp(exact(&counter));
     return store(engine, db, hash, key, &counter, deadline_ms, implicit, now_ms, note);
+}
+
+/* The same by the key alone. */
+bool counter_add(Engine *engine, int db, uint64_t hash, Span key, int64_t step, int64_t deadline_ms, bool implicit,
+                 int64_t now_ms, uint8_t note, int64_t *sum) {
+    const Record *record = keyspace_row(engine, db, hash, key, now_ms);
+    int64_t number;
+    return integer_of(engine, record, &number)
+           && counter_raise(engine, db, hash, key, record, number, step, deadline_ms, implicit, now_ms, note, sum);
 }
 
 /* The same counter under a new deadline. Its key lies in its record, so it goes by way of a buffer. */

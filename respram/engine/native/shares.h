@@ -20,6 +20,8 @@ bool seal_open_bytes(Engine *engine, const Seal *seal, uint32_t position, Span v
 enum { MET_NOT, MET, MET_NO_ROOM };
 
 bool counters_converge(const Engine *engine);
+bool counter_raise(Engine *engine, int db, uint64_t hash, Span key, const Record *record, int64_t number,
+                   int64_t step, int64_t deadline_ms, bool implicit, int64_t now_ms, uint8_t note, int64_t *sum);
 bool counter_add(Engine *engine, int db, uint64_t hash, Span key, int64_t step, int64_t deadline_ms, bool implicit,
                  int64_t now_ms, uint8_t note, int64_t *sum);
 bool counter_retime(Engine *engine, const Record *record, int64_t deadline_ms, bool implicit, int64_t now_ms,
