@@ -10,6 +10,7 @@ from respram.commands.letting_go import let_go_or_refuse
 from respram.commands.node import Conn
 from respram.commands.reply import Reply
 from respram.commands.texts import NOT_AN_INTEGER, SYNTAX
+from respram.engine.api import LOOK_BYTES
 from respram.errors import ClientError
 from respram.integers import parse_int
 
@@ -142,6 +143,7 @@ def bitop(conn: Conn, argv: list[bytes]) -> Reply:
     if operation == b"not" and len(sources) != 1:
         raise NOT_ALONE
     result = bytearray()
+    conn.node.engine.spend(LOOK_BYTES * len(sources))
     for number, key in enumerate(sources):  # only one value is in memory at a time
         entry = read(conn, key)
         value = b"" if entry is None else entry.value

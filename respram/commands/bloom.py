@@ -35,8 +35,8 @@ UNKNOWN = ClientError(b"ERR Unknown argument received")
 BAD_GENERATIONS = ClientError(b"ERR generations must be in the range [2, %d]" % windows.GENERATIONS_MAX)
 BAD_INFORMATION = ClientError(b"ERR Invalid information value")
 FULL = Error(b"ERR non scaling filter is full")
-# An item counts for this many bytes of its command's share: it takes 10 to 40 us. So a command has about 1,400 items.
-ITEM_BYTES = 24 << 10
+# An item counts for this many bytes of its command's share: it takes 10 to 30 us. So a command has about 1,000 items.
+ITEM_BYTES = 32 << 10
 
 
 @dataclass(slots=True)
@@ -50,11 +50,23 @@ class Filter:
     deadline_ms: int
     links: dict[int, ChainLink] = field(default_factory=dict)
     parts: dict[tuple[int, int, int], int] = field(default_factory=dict)  # bits of the parts read so far
+    # of this node's own lane: bits and count of the parts that this command has changed
+    changed: dict[tuple[int, int, int], tuple[int, int]] = field(default_factory=dict)
+    # of the item at hand: its mask in each link, which is the same in all generations
+    item: int = -1
+    masks: dict[int, int] = field(default_factory=dict)
 
     def link(self, number: int) -> ChainLink:
         if number not in self.links:
             self.links[number] = self.facts.link(number)
         return self.links[number]
+
+    def mask(self, item: int, link: int) -> int:
+        if item != self.item:
+            self.item, self.masks = item, {}
+        if link not in self.masks:
+            self.masks[link] = windows.mask_of(item, self.link(link))
+        return self.masks[link]
 
     def counted(self, generation: int, link: int) -> Counts:
         found = [lane[generation, link] for lane in self.lanes.values() if (generation, link) in lane]
@@ -143,7 +155,7 @@ def _bits(conn: Conn, key: bytes, found: Filter, generation: int, link: int, par
 def _holds(conn: Conn, key: bytes, found: Filter, item: int, generation: int) -> bool:
     for number in range(min(found.links_of(generation), found.facts.links_max)):
         link = found.link(number)
-        mask = windows.mask_of(item, link)
+        mask = found.mask(item, number)
         if _bits(conn, key, found, generation, number, windows.part_of(item, link)) & mask == mask:
             return True
     return False
@@ -167,23 +179,39 @@ def _add(conn: Conn, key: bytes, found: Filter, item: int) -> bool | None:
 
 
 def _put(conn: Conn, key: bytes, found: Filter, item: int, generation: int, number: int, is_new: bool) -> None:
-    engine, db, now_ms = conn.node.engine, conn.session.db, conn.now_ms
+    """Notes it: `_write` puts what a command has changed, once."""
     link, own = found.link(number), conn.node.number
-    part, ends_ms = windows.part_of(item, link), found.facts.ends_ms(generation)
-    _prolong(conn, key, found, ends_ms)
-    name = windows.part_name(generation, number, part, found.layout, own)
-    before = engine.member(db, key, name, now_ms)
-    mask = windows.mask_of(item, link)
-    bits = (windows.part_bits(before.value, link) if before is not None else 0) | mask
-    count = windows.part_count(before.value) + 1 if before is not None else 1
-    engine.put_member(db, key, name, windows.part_packed(generation, link, bits, count), ends_ms, now_ms)
-    found.parts[generation, number, part] = _bits(conn, key, found, generation, number, part) | mask
+    place, mask = (generation, number, windows.part_of(item, link)), found.mask(item, number)
+    is_first = False
+    if place not in found.changed:
+        name = windows.part_name(*place, found.layout, own)
+        before = conn.node.engine.member(conn.session.db, key, name, conn.now_ms)
+        is_first = before is None
+        found.changed[place] = (
+            (windows.part_bits(before.value, link), windows.part_count(before.value)) if before is not None else (0, 0)
+        )
+    bits, count = found.changed[place]
+    found.changed[place] = bits | mask, count + 1
+    found.parts[place] = _bits(conn, key, found, *place) | mask
     lane = found.lanes.setdefault(own, {})
     put, new, parts = lane.get((generation, number), Counts())
-    lane[generation, number] = Counts(put + 1, new + is_new, parts + (before is None))
-    living = found.facts.living(now_ms)
-    kept = {place: counts for place, counts in lane.items() if place[0] in living}
-    engine.put_member(db, key, windows.lane_name(own), windows.lane_packed(kept), ends_ms, now_ms)
+    lane[generation, number] = Counts(put + 1, new + is_new, parts + is_first)
+
+
+def _write(conn: Conn, key: bytes, found: Filter) -> None:
+    """The parts that a command has changed, each of which has many of its items, then this node's lane."""
+    engine, db, now_ms, own = conn.node.engine, conn.session.db, conn.now_ms, conn.node.number
+    ends_ms = 0
+    for (generation, number, part), (bits, count) in found.changed.items():
+        ends_ms = found.facts.ends_ms(generation)
+        _prolong(conn, key, found, ends_ms)
+        name = windows.part_name(generation, number, part, found.layout, own)
+        packed = windows.part_packed(generation, found.link(number), bits, count)
+        engine.put_member(db, key, name, packed, ends_ms, now_ms)
+    if found.changed:
+        living = found.facts.living(now_ms)
+        kept = {place: counts for place, counts in found.lanes[own].items() if place[0] in living}
+        engine.put_member(db, key, windows.lane_name(own), windows.lane_packed(kept), ends_ms, now_ms)
 
 
 def _prolong(conn: Conn, key: bytes, found: Filter, until_ms: int) -> None:
@@ -296,11 +324,14 @@ def _insert(conn: Conn, key: bytes, items: list[bytes], wanted: Wanted) -> list[
         found = _make(conn, key, wanted)
     conn.node.engine.spend(ITEM_BYTES * len(items))
     replies: list[Reply] = []
-    for word in items:
-        is_new = _add(conn, key, found, _item(conn, word))
-        replies.append(FULL if is_new is None else Bool(is_new))
-        if is_new is None:
-            break
+    try:
+        for word in items:
+            is_new = _add(conn, key, found, _item(conn, word))
+            replies.append(FULL if is_new is None else Bool(is_new))
+            if is_new is None:
+                break
+    finally:  # what was added before the command was refused the rest stays
+        _write(conn, key, found)
     if replies != [FULL]:
         conn.node.engine.tell(b"bf.add", conn.session.db, key)
     return replies

@@ -135,6 +135,7 @@ class Conn:
     script_proto: int = 0  # protocol of the replies to the script whose command runs; 0: none does
     scripts_us: int = 0  # time that the scripts of this EXEC have taken
     exec_end_us: int = 0  # processor time at which this EXEC has had its share; scripts move it
+    exec_short: bool = False  # its time has left a command less to read than its share
     # Watched keys and their stamps at WATCH.
     watched: dict[Watched, tuple[int, int] | None] = field(default_factory=dict)
     watched_bytes: int = 0  # of all watched keys together

@@ -34,6 +34,7 @@ from respram.commands.letting_go import let_go_or_refuse
 from respram.commands.node import Conn
 from respram.commands.reply import BREATH, Breath, Each, Flags, Reply
 from respram.commands.texts import SYNTAX
+from respram.engine.api import LOOK_BYTES
 from respram.errors import ClientError
 from respram.integers import parse_int
 from respram.record import SET
@@ -195,6 +196,7 @@ def _tell(
         entry = checked(conn.node.engine.peek(conn.session.db, key, conn.now_ms), SET)
         lengths[key] = 0 if entry is None else entry.length
     if conn.executing or sum(lengths[key] for key in keys) <= TOLD_AT_ONCE:
+        conn.node.engine.spend(LOOK_BYTES * len(keys))
         return Flags(list(combine(conn, keys)))
     for key in keys:
         read_collection(conn, key, SET)
@@ -236,6 +238,7 @@ def _chosen(conn: Conn, keys: list[bytes], *, among: bool) -> "Iterator[Reply | 
 
 def _store(conn: Conn, argv: list[bytes], combine: Combine) -> int:
     name, target = argv[0].lower(), argv[1]
+    conn.node.engine.spend(LOOK_BYTES * (len(argv) - 2))
     found = combine(conn, argv[2:])
     if found:
         replace(conn, target, SET, found, name)
@@ -270,6 +273,7 @@ def sintercard(conn: Conn, argv: list[bytes]) -> Reply:
         if number is None or number < 0:
             raise NEGATIVE_LIMIT
         limit, words = number, words[2:]
+    conn.node.engine.spend(LOOK_BYTES * count)
     found = len(_intersected(conn, argv[2 : 2 + count]))
     return min(found, limit) if limit else found
 

@@ -15,6 +15,7 @@ from respram.commands.reply import Reply
 from respram.commands.sorted_sets import FETCHED_AT_ONCE, items_of, pairs, score_in
 from respram.commands.sorted_stores import store_items
 from respram.commands.texts import NOT_AN_INTEGER, SYNTAX, WRONG_TYPE
+from respram.engine.api import LOOK_BYTES
 from respram.engine.ranking import Item
 from respram.engine.scores import AGGREGATES
 from respram.errors import ClientError
@@ -78,6 +79,7 @@ def _parsed(
         raise SYNTAX
     keys = words[1 : count + 1]
     ask_for_missing(conn, keys)
+    conn.node.engine.spend(LOOK_BYTES * count)
     operation = Operation(kind, [_source(conn, key) for key in keys])
     at = count + 1
     while at < len(words):

@@ -12,7 +12,7 @@ from respram.commands.acl_check import check
 from respram.commands.elsewhere import is_changed, send_together, stamp_of
 from respram.commands.node import MAJORITY, Conn, Suspend
 from respram.commands.reply import NIL_ARRAY, NOTHING, OK, Error, OverrunError, Raw, Reply, encode
-from respram.commands.running import READS_TOO_MUCH, call, count_error, wait_while_paused
+from respram.commands.running import READS_TOO_MUCH, call, count_error, count_errors, wait_while_paused
 from respram.commands.truth import await_truth
 from respram.engine.api import LOOK_BYTES
 from respram.errors import AllowanceError, ClientError
@@ -25,9 +25,11 @@ WATCHED_KEYS_MAX = 16_384  # of one connection: EXEC checks each of them without
 # may read, so that 8,192 KEYS are not 8,192 times as long as one.
 BREATH_BYTES = 64 << 10
 # Processor time for which the commands of a transaction that have no fast path may hold the node, scripts aside, which
-# have their own limit. Nothing of it can give way. Peers suspect a node that is silent for 1.5 s. Time in which the
-# node had no processor does not count: a busy machine would refuse what an idle one serves.
-EXEC_US_MAX = 500_000
+# have their own limit. Nothing of it can give way, and others are to be served within 50 ms. The most commands that one
+# MULTI may queue (multi-commands-limit) take about 20 ms. Time in which the node had no processor does not count: a
+# busy machine would refuse what an idle one serves.
+EXEC_US_MAX = 40_000
+NO_TIME_US = -1
 
 NESTED = ClientError(b"ERR MULTI calls can not be nested")
 EXEC_ALONE = ClientError(b"ERR EXEC without MULTI")
@@ -127,19 +129,24 @@ def exec_command(conn: Conn, argv: list[bytes]) -> Reply:
         # Each reply is encoded when it is made: a queued HELLO changes the protocol of the rest.
         replies: list[bytes] = []
         left, is_over = room(conn), False
-        for queued in commands:
-            reply = _encoded(conn, *queued, left)
+        for number, queued in enumerate(commands):
+            if (reason := _refused(conn)) is not None:
+                reply = _rest(conn, reason, len(commands) - number, left)
+            else:
+                reply = _encoded(conn, *queued, left)
             left -= len(reply)
             is_over = is_over or not reply  # all of it runs, and nobody will read the replies
             if is_over:
                 replies.clear()
             else:
                 replies.append(reply)
+            if reason is not None:
+                break
     finally:
         conn.executing = False
     if is_over:
         return NOTHING
-    return Raw(b"*%d\r\n%b" % (len(replies), b"".join(replies)))
+    return Raw(b"*%d\r\n%b" % (len(commands), b"".join(replies)))
 
 
 def _exec_queued(conn: Conn) -> Reply:
@@ -155,6 +162,9 @@ def _exec_queued(conn: Conn) -> Reply:
             engine.say(b"*%d\r\n" % session.queued)
         session.midway = False
         while (argv := engine.run_queued(session, conn.now_ms, conn.node.limits.output_buffer_bytes_max)) is not None:
+            if (reason := _refused(conn)) is not None:
+                engine.say(_rest(conn, reason, 1 + len(session.take_queued()), room(conn)))
+                break
             engine.say(_encoded(conn, _hot(argv), argv, room(conn)))
     finally:
         conn.executing = False
@@ -164,6 +174,7 @@ def _exec_queued(conn: Conn) -> Reply:
 
 def _begin(conn: Conn) -> None:
     conn.executing, conn.scripts_us, conn.exec_end_us = True, 0, conn.node.worked_us() + EXEC_US_MAX
+    conn.exec_short = False
 
 
 def take_over(conn: Conn) -> None:
@@ -197,17 +208,38 @@ def leave(conn: Conn) -> None:
     conn.settle()
 
 
+def _refused(conn: Conn) -> ClientError | None:
+    """Why this and all further commands of the transaction are not run."""
+    if conn.node.worked_us() > conn.exec_end_us:
+        return TOOK_TOO_LONG
+    return READS_TOO_MUCH if conn.node.engine.spent() else None
+
+
+def _rest(conn: Conn, reason: ClientError, count: int, bytes_max: int) -> bytes:
+    """The replies of all commands that are left, made at once: one by one they took as long as what was run."""
+    count_errors(conn.node, reason.text, count)
+    reply = encode(Error(reason.text), conn.session.proto)
+    if len(reply) * count > bytes_max:
+        overrun(conn)
+        return b""
+    return reply * count
+
+
 def _element(conn: Conn, command: Command, argv: list[bytes]) -> Reply:
     try:
-        if conn.node.engine.spent():
-            raise READS_TOO_MUCH
-        if conn.node.worked_us() > conn.exec_end_us:
+        left_us = conn.exec_end_us - conn.node.worked_us()
+        if left_us < len(argv):  # an argument takes a microsecond
             raise TOOK_TOO_LONG
+        conn.exec_short |= conn.node.engine.allow_at_most(left_us * LOOK_BYTES)
         check(conn, command, argv)
         return call(conn, command, argv)
     except ClientError as error:
-        count_error(conn, error.text)
-        return Error(error.text)
+        text = error.text
+        if conn.exec_short and text == READS_TOO_MUCH.text:
+            text = TOOK_TOO_LONG.text
+            conn.exec_end_us = NO_TIME_US
+        count_error(conn, text)
+        return Error(text)
 
 
 def _encoded(conn: Conn, command: Command, argv: list[bytes], bytes_max: int) -> bytes:

@@ -147,10 +147,10 @@ def part_of(item: int, link: ChainLink) -> int:
 
 
 def mask_of(item: int, link: ChainLink) -> int:
-    mask = 0
+    mask = bytearray(link.part_bytes - BITS_AT)
     for place in positions(item, SALT, link.slices, link.width):
-        mask |= 1 << place
-    return mask
+        mask[place >> 3] |= 1 << (place & 7)
+    return int.from_bytes(mask, "little")
 
 
 def part_name(generation: int, link: int, part: int, layout: int, lane: int) -> bytes:

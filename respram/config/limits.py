@@ -100,7 +100,7 @@ class Limits:
 
     # -- transactions and one turn of the loop ----------------------------------------------------
     multi_commands_max: int = bound(
-        8_192, "Commands queued in one MULTI, unless all are plain (see multi-keys-limit). EXEC takes 3 to 5 us for "
+        4_096, "Commands queued in one MULTI, unless all are plain (see multi-keys-limit). EXEC takes 3 to 5 us for "
                "each, and other clients wait meanwhile.",
         "multi-commands-limit", 1, MIB,
     )  # fmt: skip
@@ -110,8 +110,8 @@ class Limits:
         "multi-keys-limit", 1, 16 * MIB,
     )  # fmt: skip
     multi_args_max: int = bound(
-        65_536, "Arguments of all commands queued in one MULTI, unless all are plain. EXEC takes as long for them as "
-                "for two of the largest commands."
+        40_960, "Arguments of all commands queued in one MULTI, unless all are plain. EXEC takes as long for them as "
+                "for the largest command and some small ones."
     )
     multi_bytes_max: int = bound(
         32 * MIB, "Bytes queued in one MULTI: as many as a query buffer may hold. Each argument counts 48 bytes more "

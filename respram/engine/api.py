@@ -368,6 +368,9 @@ class Engine(Replicating, Ranking, Protocol):
         member of a collection; `run_queued` hands
         back what is left. Outside of a feed nothing is counted."""
 
+    def allow_at_most(self, size: int) -> bool:
+        """For `dispatch`, as a transaction's time ends: so many bytes are left to read. Whether its share was more."""
+
     def spend(self, size: int) -> None:
         """For `dispatch`, before work that no value or member shows: it counts for so many bytes, at 1 us a KiB.
         AllowanceError: the command has not so much left of its share.

@@ -12,7 +12,7 @@ import pytest
 from respram.catalog import COMMANDS
 from respram.commands.reply import BREATHS_MAX
 from respram.commands.running import READS_TOO_MUCH
-from respram.commands.transactions import TOOK_TOO_LONG
+from respram.commands.transactions import EXEC_US_MAX, TOOK_TOO_LONG
 from respram.config.limits import Limits
 from tests import dear
 from tests.abuse.rig import endure, rss_bytes
@@ -264,15 +264,100 @@ def test_many_walks_in_one_transaction_share_what_it_may_read(engine: str, words
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("first", [b"TIME", b"CLIENT GETNAME"])
 def test_a_transaction_that_holds_the_node_for_too_long_ends_in_refusals(engine: str, first: bytes) -> None:
-    """8,192 INFO took 7 s, and 2,000 COMMAND half a minute."""
+    """8,192 INFO took 7 s, and 2,000 COMMAND half a minute. All that is left is refused, also what is cheap: what has
+    run is the beginning.
+    """
     rig = Rig(ENGINES[engine])
-    rig.node.worked_us = iter(range(0, 1 << 60, 3_000)).__next__
+    rig.node.worked_us = iter(range(0, 1 << 60, 300)).__next__
     client = rig.connect()
     for number in (500, 5):
         client(b"MULTI")
         client(*first.split())
         for _ in range(number):
             client(b"INFO", b"server")
+        client(b"SET", b"k%d" % number, b"v")
         reply = client(b"EXEC")
         refused = reply.count(b"-" + TOOK_TOO_LONG.text)
-        assert (refused > 100 and reply.count(b"redis_version") > 50) if number == 500 else not refused
+        assert reply.startswith(b"*%d\r\n" % (number + 2))
+        if number == 500:
+            assert refused > 100 and reply.count(b"redis_version") > 50
+            assert refused + reply.count(b"redis_version") == number + 1
+            assert client(b"EXISTS", b"k500") == b":0\r\n"
+        else:
+            assert not refused and client(b"EXISTS", b"k5") == b":1\r\n"
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("first", [b"TIME", b"CLIENT GETNAME"])
+def test_late_in_a_transaction_a_command_may_look_at_no_more_than_there_is_time_for(engine: str, first: bytes) -> None:
+    """Else the last one could take as long as all before it together."""
+    rig = Rig(ENGINES[engine])
+    client = rig.connect()
+    members = [b"%d" % number for number in range(6_000)]
+    for key in (b"s", b"s2"):
+        client(b"SADD", key, *members)
+    used_us = EXEC_US_MAX - 4_000
+    for step_us, refused in ((0, 0), (used_us, 4)):
+        rig.node.worked_us = lambda: 0
+        client(b"MULTI")
+        client(*first.split())
+        client(b"SINTERSTORE", b"d", b"s", b"s2")
+        client(b"SADD", b"t%d" % step_us, *members)
+        client(b"SINTERCARD", b"2", b"s", b"s2")
+        client(b"SCARD", b"s")
+        moments = iter([0])
+        rig.node.worked_us = lambda moments=moments, step_us=step_us: next(moments, step_us)  # type: ignore[misc]
+        reply = client(b"EXEC")
+        assert reply.startswith(b"*5\r\n") and reply.count(b"-" + TOOK_TOO_LONG.text) == refused, reply
+        assert client(b"EXISTS", b"t%d" % step_us) == b":%d\r\n" % (not refused)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_what_is_left_of_a_transaction_is_refused_in_one_go(engine: str) -> None:
+    """8,000 refusals, made one by one, took as long as the 150 commands that ran."""
+    rig = Rig(ENGINES[engine])
+    client = rig.connect()
+    for number in range(4):
+        client(b"SADD", b"s%d" % number, *[b"%d-%d" % (number, member) for member in range(500)])
+    calls = 0
+
+    def count(*_: object) -> None:
+        nonlocal calls
+        calls += 1
+
+    client(b"MULTI")
+    for _ in range(8_000):
+        client(b"SUNIONSTORE", b"d", b"s0", b"s1", b"s2", b"s3")
+    sys.setprofile(count if engine == "native" else None)
+    try:
+        reply = client(b"EXEC")
+    finally:
+        sys.setprofile(None)
+    assert reply.startswith(b"*8000\r\n:2000\r\n") and reply.count(b":2000\r\n") < 100
+    assert reply.count(REFUSED) + reply.count(b":2000\r\n") == 8_000 and calls < 1_000
+    assert rig.node.stats.errors[b"ERR"] == reply.count(REFUSED)
+    assert client(b"PING") == b"+PONG\r\n"
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_names_of_missing_sources_leave_no_share_for_others(engine: str) -> None:
+    """Each argument brings a look with it, and what was not used was there for the members of one large set."""
+    rig = Rig(ENGINES[engine])
+    client = rig.connect()
+    for begin in range(0, 40_000, 10_000):
+        some = range(begin, begin + 10_000)
+        client(b"SADD", b"s", *(b"%d" % number for number in some))
+        client(b"ZADD", b"z", *(part for number in some for part in (b"1", b"%d" % number)))
+    none = [b"none"] * 20_000
+    for words in ([b"SUNIONSTORE", b"d", b"s"], [b"SINTERCARD", b"20001", b"s"], [b"ZUNIONSTORE", b"d", b"20001", b"z"],
+                  [b"ZINTERCARD", b"20001", b"z"], [b"ZDIFF", b"20001", b"z"]):
+        if words[0] == b"SINTERCARD":
+            words = [*words, *[b"s"] * 20_000]
+        else:
+            words = [*words, *(none if words[0] != b"ZINTERCARD" else [b"z"] * 20_000)]
+        assert client(*words) == REFUSED, words[:3]
+    value = b"x" * (12 << 20)
+    for key in (b"a", b"b", b"c"):
+        assert client(b"SET", key, value) == b"+OK\r\n"
+    assert client(b"BITOP", b"AND", b"d", b"a", b"b", b"c", *none) == REFUSED
+    assert client(b"EXISTS", b"d") == b":0\r\n"

@@ -197,6 +197,12 @@ cdef class NativeEngine:
         if self.c.feed.session is not NULL:
             engine_allow(self.c, own_bytes)
 
+    def allow_at_most(self, uint64_t size):
+        cdef bint is_less = self.c.moved_max > self.c.moved and size < self.c.moved_max - self.c.moved
+        if self.c.feed.session is not NULL and is_less:
+            self.c.moved_max = self.c.moved + size
+        return self.c.feed.session is not NULL and is_less
+
     def spend(self, size):
         look(self, min(max(size, 0), 1 << 60))
 

@@ -8,7 +8,7 @@
 
 #include <string.h>
 
-#define STORED_BYTES 128 /* a member that is stored counts for this many bytes */
+#define STORED_BYTES 512 /* a member that is stored counts for this many bytes: half a microsecond */
 
 static const char NO_MEMORY[] = "-OOM command not allowed when used memory > 'maxmemory'.\r\n";
 

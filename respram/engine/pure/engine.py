@@ -146,6 +146,9 @@ class PureEngine:
         if self.wire.is_feeding:
             self.keyspace.allow(own_bytes)
 
+    def allow_at_most(self, size: int) -> bool:
+        return self.keyspace.allow_at_most(size)
+
     def spend(self, size: int) -> None:
         self.keyspace.look(size)
 

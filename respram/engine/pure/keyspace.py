@@ -168,6 +168,12 @@ class Keyspace:
     def allow(self, own_bytes: int) -> None:
         self.moved_max = self.moved + 2 * self.settings.bulk_bytes_max + ALLOWED_BYTES_LEAST + own_bytes
 
+    def allow_at_most(self, size: int) -> bool:
+        is_less = self.moved_max is not None and self.moved + size < self.moved_max
+        if is_less:
+            self.moved_max = self.moved + size
+        return is_less
+
     def is_spent(self) -> bool:
         return self.moved_max is not None and self.moved >= self.moved_max
 

@@ -12,7 +12,7 @@ from respram.record import NAME_LENGTH
 
 FRAME_BYTES = 32  # cost of a part of a reply, as in the native engine
 
-STORED_BYTES = 128  # a member that is stored counts for this many bytes
+STORED_BYTES = 512  # a member that is stored counts for this many bytes: half a microsecond
 
 Member = tuple[bytes, bytes]  # name and value
 
