@@ -230,6 +230,9 @@ class Replica:
     def choose(self, max_ttl_ms: int, value_bytes_max: int, now: Now) -> list[Output]:
         return self._done(self.core.choose(max_ttl_ms, value_bytes_max, now), now)
 
+    def decide(self, alone: bool, now: Now) -> list[Output]:
+        return self._done(self.core.decide(alone, now), now)
+
     def forward(self, request: Request, now: Now) -> tuple[int, list[Output]]:
         """What was written here goes first, where the home decides by it. (All of it would be a frame to every peer for
         each forward of a node that writes, where one in 2 ms will do.) The token of the Decided that will come; 0: too

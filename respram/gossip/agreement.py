@@ -28,7 +28,8 @@ _BOUNDS = Struct("<QQQQ")  # own, near
 _NODE_BITS = 64
 _SPREAD = 0x9E3779B97F4A7C15  # numbers of nodes, in the high half of the product, look drawn
 _ABOVE_BITS = 32  # a cut's number is this far above that of what it cuts: no other number is there
-_SIZE = Struct("<I")  # of the enclave, where a majority decides. More fields may follow; unknown ones are ignored
+_SIZE = Struct("<I")  # of the enclave, where a majority decides
+_ALONE = Struct("<?")  # whether the node decides alone. More fields may follow; unknown ones are ignored
 NAMES = {"max_ttl_ms": "max-ttl", "value_bytes_max": "proto-max-bulk-len", "seals": "seal-memory"}
 
 
@@ -36,7 +37,7 @@ def pack_said(said: Said) -> bytes:
     current, own, near = said.current, said.own, said.near
     return _TERMS.pack(current.max_ttl_ms, current.value_bytes_max, current.seals) + _BOUNDS.pack(
         own.max_ttl_ms, own.value_bytes_max, near.max_ttl_ms, near.value_bytes_max
-    ) + _SIZE.pack(said.enclave_size)  # fmt: skip
+    ) + _SIZE.pack(said.enclave_size) + _ALONE.pack(said.alone)  # fmt: skip
 
 
 def unpack_said(payload: bytes) -> Said:
@@ -50,7 +51,9 @@ def unpack_said(payload: bytes) -> Said:
     own_ttl_ms, own_bytes, near_ttl_ms, near_bytes = _BOUNDS.unpack_from(payload, _TERMS.size)
     own, near = Terms(own_ttl_ms, own_bytes, bool(seals)), Terms(near_ttl_ms, near_bytes, bool(seals))
     at = _TERMS.size + _BOUNDS.size
-    return Said(current, own, near, _SIZE.unpack_from(payload, at)[0] if len(payload) >= at + _SIZE.size else 0)
+    size = _SIZE.unpack_from(payload, at)[0] if len(payload) >= at + _SIZE.size else 0
+    at += _SIZE.size
+    return Said(current, own, near, size, len(payload) >= at + _ALONE.size and _ALONE.unpack_from(payload, at)[0])
 
 
 def smaller(one: int, other: int) -> int:
@@ -71,10 +74,11 @@ class Agreement:
     neighbours: Neighbours
     current: Terms
     own: Terms
+    alone: bool = False  # this node decides about all keys for its own clients
     cuts: int = 0
 
     def said(self) -> bytes:
-        return pack_said(Said(self.current, self.own, self._near(self.own), self.host.policy.enclave_size))
+        return pack_said(Said(self.current, self.own, self._near(self.own), self.host.policy.enclave_size, self.alone))
 
     def heard(self, link: Link, message: wire.Hello | wire.Terms) -> None:
         """A peer that was told of a smaller limit tells it on while it holds. Who meets a peer hears of the limits of
@@ -88,6 +92,8 @@ class Agreement:
         if said.enclave_size != size and (before is None or before.enclave_size != said.enclave_size):
             told = f"peer={peer.number:016x} setting=enclave-size here={size} there={said.enclave_size}"
             self.host.report("unequal_settings", f"{told} now=each_its_own", warns=True)
+        elif said.alone != self.alone and (before is None or before.alone != said.alone):
+            self._warn_of_decisions(f"peer={peer.number:016x}", said.alone)
         peer.said = said
         here = self.current
         new = least(here, least(said.own, said.near) if isinstance(message, wire.Hello) else said.current)
@@ -119,6 +125,24 @@ class Agreement:
         # Sent also if nothing changes yet: otherwise each side would wait for the other's operator.
         if (new, wanted) != asked:
             self._tell()
+
+    def decide(self, alone: bool) -> None:
+        """Whether this node decides alone from now on. That a peer does not, both sides are warned of."""
+        if alone == self.alone:
+            return
+        self.alone = alone
+        others = [peer.said for peer in self.neighbours.of_enclave() if peer.link is not None and peer.said is not None]
+        differ = sum(said.alone != alone for said in others)
+        if differ:
+            self._warn_of_decisions(f"peers={differ}", not alone)
+        self._tell()
+
+    def _warn_of_decisions(self, who: str, there: bool) -> None:
+        names = {False: "home", True: "local"}
+        self.host.report(
+            "unequal_settings", f"{who} setting=decide here={names[self.alone]} there={names[there]} now=each_its_own",
+            warns=True,
+        )  # fmt: skip
 
     def _near(self, terms: Terms) -> Terms:
         """The smallest of these and of what the operators of the linked peers have given."""

@@ -298,6 +298,12 @@ class Core:
         self.agreement.choose(max_ttl_ms, value_bytes_max)
         return self._taken()
 
+    def decide(self, alone: bool, now: Now) -> list[Effect]:
+        """Whether this node decides about all keys for its own clients (`--decide local`): its peers are told."""
+        self.now = now
+        self.agreement.decide(alone)
+        return self._taken()
+
     def forward(self, request: Request, now: Now) -> tuple[int, list[Effect]]:
         """Forwards commands that another node decides. Returns the token of the Decided to come; 0: too many wait
         already."""

@@ -24,6 +24,7 @@ class Said:
     own: Terms
     near: Terms
     enclave_size: int = 0  # number of voting members, if a majority decides; 0: homes decide
+    alone: bool = False  # it decides about all keys for its own clients (`--decide local`)
 
 
 @dataclass(frozen=True, slots=True)

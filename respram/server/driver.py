@@ -82,6 +82,7 @@ class Driver:
     # -- start and end ----------------------------------------------------------------------------
     async def start(self, listeners: list[socket.socket]) -> None:
         self.links.door.open(listeners)
+        self.decide_anew()
         self.carry(self.replica.start(now()))
 
     def hand_over(self) -> None:
@@ -219,6 +220,7 @@ class Driver:
 
     def decide_anew(self) -> None:
         self._use_homes()
+        self.carry(self.replica.decide(self.node.decide == LOCAL, now()))
 
     def beat(self, now_ms: int) -> None:
         """Every few milliseconds, and before any command of `dispatch`. A gap means that this process was stopped: what

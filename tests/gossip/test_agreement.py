@@ -62,6 +62,23 @@ def test_the_size_of_the_enclave_is_said_where_a_majority_decides_and_another_is
     assert sum("enclave-size" in line for line in warnings(one)) == 1, "once for each peer"
 
 
+def test_who_decides_alone_says_so_and_both_sides_are_warned() -> None:
+    alone = Said(HERE, HERE, HERE, alone=True)
+    assert unpack_said(pack_said(alone) + b"later") == alone
+    assert unpack_said(pack_said(alone)[:53]) == Said(HERE, HERE, HERE), "an older node says no more"
+    one = bench()
+    meet(one, 1, 0x200, HERE)
+    one.say(1, wire.Terms(pack_said(alone)))
+    one.say(1, wire.Terms(pack_said(alone)))
+    assert warnings(one) == ["peer=0000000000000200 setting=decide here=home there=local now=each_its_own"]
+    one.take(one.core.decide(True, one.now))
+    assert len(warnings(one)) == 1 and one.sent(wire.Terms, 1)[-1] == wire.Terms(pack_said(alone)), "they are equal now"
+    one.take(one.core.decide(False, one.now))
+    assert warnings(one)[1:] == ["peers=1 setting=decide here=home there=local now=each_its_own"]
+    one.take(one.core.decide(False, one.now))
+    assert len(one.sent(wire.Terms, 1)) == 2, "nothing has changed for the others"
+
+
 def test_equal_settings_are_no_matter() -> None:
     one = bench()
     meet(one, 1, 0x200, HERE)

@@ -170,3 +170,14 @@ def test_a_value_that_is_far_larger_than_one_node_may_hold_parts_nobody(engine: 
             assert member.client.get("plain") == b"v" and member.client.get("large") is None
             assert "a_frame_is_too_long" not in member.log()
             assert member.client.config_get("proto-max-bulk-len") == {"proto-max-bulk-len": str(1 << 20)}, "what holds"
+
+
+def test_a_node_that_decides_alone_among_others_is_warned_of_on_both_sides() -> None:
+    with enclave(2, each=lambda number: ("--decide", "local") if number else ()) as members:
+        home, local = members
+        wanted = "setting=decide here=home there=local", "setting=decide here=local there=home"
+        until(lambda: wanted[0] in home.log() and wanted[1] in local.log(), "they are not warned")
+        local.client.config_set("decide", "home")
+        until_ready(members)
+        granted = [bool(member.client.set("lock", "x", nx=True)) for member in members]
+        assert sorted(granted) == [False, True]
