@@ -267,7 +267,7 @@ class Patterns(Protocol):
     def add(self, pattern: bytes) -> None: ...
     def remove(self, pattern: bytes) -> None: ...
     def matching(self, text: bytes) -> list[bytes]:
-        """The patterns that match, in no order."""
+        """The patterns that match a text, in no order."""
 
     def keep(self, texts: list[bytes]) -> list[bytes]:
         """The texts that one of the patterns matches."""
@@ -338,13 +338,13 @@ class Engine(Replicating, Ranking, Protocol):
         """
 
     def limit_lua(self, bytes_max: int, worn_bytes: int) -> None:
-        """Of all that Lua uses: what a script may come to, and what may be left behind before Python has to look."""
+        """Bounds all that Lua uses: what a script may come to, and what may be left over before Python has to look."""
 
     def close_lua(self) -> None:
         """Closes Lua. The scripts taught to it are for `dispatch` again."""
 
     def teach_script(self, name: bytes, script: int, digest: bytes) -> bool:
-        """As `teach`, of a script that this Lua has compiled and keeps under that number. The engine may decline at any
+        """Like `teach`, for a script that this Lua keeps compiled under that number. The engine may decline at any
         time, as with a program."""
 
     def unteach(self, name: bytes) -> None:
@@ -403,13 +403,13 @@ class Engine(Replicating, Ranking, Protocol):
         """
 
     def take_next(self, session: Session) -> None:
-        """Behind `take`: one more, the one that `behind` has shown."""
+        """Called behind `take`: takes one more command, the one that `behind` has shown."""
 
     def behind(self, session: Session) -> list[bytes] | None:
-        """Behind `take`: the command that follows those taken; None: it is not read yet."""
+        """Called behind `take`: the command that follows those taken. None: it is not read yet."""
 
     def take_run(self, session: Session) -> Run | None:
-        """The same, with all hot commands behind it that are decided about by one key, as far as they are read and
+        """Like `take`, with all hot commands behind it that are decided about by one key, as far as they are read and
         within RUN_COMMANDS_MAX, RUN_GROUPS_MAX and RUN_BYTES_MAX; those that are decided here travel along. None:
         nothing is taken, because this one is not hot, or is decided here.
         """

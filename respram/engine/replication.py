@@ -81,10 +81,12 @@ class Replicating(Protocol):
         when there is not enough: no record is lost, and there are no digests. AssertionError: there are already."""
 
     def digest(self, cut: Cut, now_ms: int) -> Digest | None:
-        """Over all databases. None: the cut lies more than YOUNG_GRANULES back, and nobody can tell any more."""
+        """The digest over all databases. None: the cut lies more than YOUNG_GRANULES back, and nobody can tell any
+        more."""
 
     def bucket_digests(self, cut: Cut, shift: int, now_ms: int) -> list[BucketDigest]:
-        """Of the buckets that have records within the cut, by number. Empty for a cut that cannot be told."""
+        """The digests of the buckets that have records within the cut, by number. Empty for a cut that cannot be
+        told."""
 
     def count_since(self, since: int) -> int:
         """How many records have a stamp granule of `since` or later, whatever their deadline."""
@@ -116,7 +118,7 @@ class Replicating(Protocol):
         millisecond more, so that the fresh stamps are not given anew themselves.)"""
 
     def last_clock(self) -> int:
-        """Of the last stamp that was given here or merged: the next one's is later."""
+        """The clock of the last stamp that was given here or merged. The next stamp's clock is later."""
 
     def waiting_bytes(self) -> int:
         """About how many bytes `drain` would return; 0 if there are none."""

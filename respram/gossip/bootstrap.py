@@ -222,9 +222,9 @@ class Bootstrap:
                 self.repair.begin()
 
     def equal(self, peer: Peer) -> None:
-        """A digest was equal. The node is ready if the peer is ready, the dump is done and all members are linked.
-        (Without the dump it says nothing of what is younger than a second, and of an empty node next to one that was
-        just written to: all of it.)
+        """Notes that a digest was equal. The node is ready if the peer is ready, the dump is done and all members are
+        linked. (Without the dump it says nothing of what is younger than a second, and of an empty node next to one
+        that was just written to: all of it.)
         """
         if (
             self.host.state == JOINING
@@ -270,8 +270,8 @@ class Bootstrap:
             self.dumped = self.by_snapshot = False
 
     def doubt(self) -> None:
-        """This node was stopped, and others may have decided in its place: it counts as a joiner that lacks the
-        difference, until a digest covers all that was written by now.
+        """Called when this node was stopped, and others may have decided in its place. It then counts as a joiner that
+        lacks the difference, until a digest covers all that was written by now.
         """
         self.host.state, self.doubted, self.asking = JOINING, True, False
         self.started_ms = self.company_ms = self.level_since_ms = self.host.now.ms

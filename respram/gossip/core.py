@@ -182,7 +182,7 @@ class Core:
         return self._taken()
 
     def closed(self, link: int, now: Now) -> list[Effect]:
-        """The connection is gone. Not to be called for a link that a Hangup ended."""
+        """Notes that the connection is gone. Not to be called for a link that a Hangup ended."""
         self.now = now
         if link in self.neighbours.links:
             peer, address = self.neighbours.links[link].peer, self.neighbours.links[link].address
@@ -242,7 +242,7 @@ class Core:
         return self._taken()
 
     def lacks_keys(self, link: int, now: Now) -> list[Effect]:
-        """Records of this link were refused because they are sealed with keys that are not here."""
+        """Notes that records of this link were refused because they are sealed with keys that are not here."""
         self.now = now
         if link in self.neighbours.links:
             self.seals.lack(self.neighbours.links[link])
@@ -256,7 +256,7 @@ class Core:
         return self._taken()
 
     def overflowed(self, now: Now) -> list[Effect]:
-        """The engine dropped writes before anybody drained them: every peer may lack some."""
+        """Notes that the engine dropped writes before anybody drained them: every peer may lack some."""
         self.now = now
         self.report("outbox_full")
         for peer in self.neighbours.of_enclave():
@@ -285,9 +285,8 @@ class Core:
         return token, self._taken()
 
     def stopped(self, for_ms: int, now: Now, local: bool = False) -> list[Effect]:
-        """The process did not run for so long (SIGSTOP, a paused machine): others may have decided in its place
-        meanwhile.
-        `local`: each decides by itself, at any time."""
+        """Notes that the process did not run for so long (SIGSTOP, a paused machine): others may have decided in its
+        place meanwhile. `local`: each decides by itself, at any time."""
         self.now = now
         self.doubts.begin(for_ms, local)
         return self._taken()
@@ -314,7 +313,7 @@ class Core:
     def served(
         self, who: int, number: int, outcome: int, replies: bytes, records: list[bytes], now: Now
     ) -> list[Effect]:
-        """What a Serve asked for has been run."""
+        """Notes that what a Serve asked for has been run."""
         self.now = now
         self.forwarding.served(who, number, outcome, replies, records)
         return self._taken()
@@ -349,7 +348,7 @@ class Core:
         return self._taken()
 
     def set_roots(self, roots: Iterable[bytes], now: Now) -> list[Effect]:
-        """The roots' names were resolved anew."""
+        """Takes the roots' addresses, after their names were resolved anew."""
         self.now = now
         self.partners.roots = list(roots)
         return self._taken()

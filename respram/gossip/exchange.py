@@ -53,7 +53,7 @@ class Exchange:
 
     # -- filters --------------------------------------------------------------------------------------
     def filtered(self, link: Link, message: Filter) -> None:
-        """A part of the other side's filter; with the last one, what it lacks is sent."""
+        """Takes a part of the other side's filter. With the last part, what the filter lacks is sent."""
         peer = link.peer
         assert peer is not None
         round = self.rounds.own if message.answer else self.rounds.others.get(peer.number)

@@ -321,7 +321,7 @@ class Forwarding:
         )
 
     def lost(self, number: int) -> None:
-        """A link has ended: what was sent on it is sent again on the next."""
+        """Notes that a link has ended: what was sent on it is sent again on the next."""
         for asked in self.under_way.values():
             if asked.home == number:
                 asked.sent_ms = min(asked.sent_ms, self.host.now.ms - self.host.policy.forward_resend_ms)
@@ -329,7 +329,8 @@ class Forwarding:
                 asked.parts.clear()
 
     def left(self, link: Link) -> None:
-        """The home has stopped in order, and this is its last message: it has not run what it has not answered.
+        """Notes that the home has stopped in order, and this is its last message: it has not run what it has not
+        answered.
         """
         for asked in list(self.under_way.values()):
             if asked.link == link.id and not asked.parts:

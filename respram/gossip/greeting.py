@@ -285,7 +285,7 @@ class Greeting:
             peer.lagging_ms = None  # it has many partners: rumors and comparison bring it the rest
 
     def lost(self, member: Member, own_word: bool) -> None:
-        """A member died or left, by its own word or that of others."""
+        """Notes that a member died or left, by its own word or that of others."""
         peer = self.neighbours.peers.get(member.number)
         event = "died" if member.status == DEAD else "left"
         self.host.report(event, f"peer={member.number:016x} address={_shown(member.address)}")

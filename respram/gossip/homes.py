@@ -214,7 +214,8 @@ class Homes:
                 self._settle()
 
     def taken_over(self, version: int) -> None:
-        """All other members have confirmed that they do not decide about these slots, or have had their time to."""
+        """Notes that all other members have confirmed that they do not decide about these slots, or have had their time
+        to."""
         if version == self.version and self.settling and not self.held:
             self._settle()
 

@@ -99,7 +99,8 @@ class Majority:
 
     # -- who decides ----------------------------------------------------------------------------------
     def prepare(self, who: int, number: int, db: int, keys: bytes, then: Then) -> None:
-        """Before a command is run. `then(True)` is called when it may be, at once; `then(False)`: not now."""
+        """Asks a majority before a command is run. `then(True)` is called when it may be, at once; `then(False)`: not
+        now."""
         base = self._next_stamp()
         if not self.promises.votes or self._in_sight() < self.needed:
             self.short += 1
@@ -158,13 +159,14 @@ class Majority:
         return True
 
     def runs_on(self, who: int, number: int) -> None:
-        """It is still being run: others may write meanwhile, and what was held before says nothing any more."""
+        """Notes that a command is still being run: others may write meanwhile, and what was held before says nothing
+        any more."""
         ticket = self.tickets.get((who, number))
         if ticket is not None:
             ticket.before = []
 
     def accept(self, who: int, number: int, records: list[bytes], then: Accepted) -> None:
-        """Behind the run: with what the keys hold now. `then(True, ...)`: a majority has it."""
+        """Asks a majority, behind the run, to accept what the keys hold now. `then(True, ...)`: a majority has it."""
         ticket = self.tickets.pop((who, number))
         pairs = prolonged(ticket.before, records)
 
@@ -263,7 +265,7 @@ class Majority:
         return found
 
     def _next_stamp(self) -> int:
-        """The engine gives none below it."""
+        """The next stamp; the engine gives none below it."""
         return max(from_ms(self.host.now.wall_ms), self.host.store.last_clock() + 1)
 
     def _end_of(self, base: int) -> int:

@@ -60,7 +60,7 @@ class Quorum:
         self._count_again()
 
     def equal(self, peer: Peer, stamp_granule: int) -> None:
-        """A digest was equal: what was written well before its cut is there."""
+        """Notes that a digest was equal: what was written well before its cut is there."""
         for granule, number in reversed(self.marks):
             if granule + STAMP_MARGIN <= stamp_granule:
                 self.holds_through(peer, number)

@@ -162,7 +162,7 @@ class Repair:
         self.on_equal(peer)
 
     def bucketed(self, link: Link, message: Buckets) -> None:
-        """The totals differ: compares the buckets, and sends a filter of those that differ."""
+        """Called when the totals differ: compares the buckets, and sends a filter of those that differ."""
         round = self.rounds.own
         if round is None or round.id != message.round or round.peer.link is not link or round.selection is not None:
             return

@@ -137,7 +137,7 @@ class Suffrage:
             self._inquire()
 
     def _is_crowded(self) -> bool:
-        """One more than there should be: two majorities could do without each other."""
+        """Whether there are more members than there should be: two majorities could then decide without each other."""
         there = 1 + sum(self.book[number].status == ALIVE for number in self.book.enclave)
         crowded = there > self.host.policy.enclave_size
         if crowded and not self.crowded:
@@ -150,7 +150,7 @@ class Suffrage:
         self.inquiry = self._ask(INQUIRE)
 
     def _bar(self) -> None:
-        """Once, when it is known that enough of them vote: it costs those who reign a second."""
+        """Ends earlier reigns, once, when it is known that enough of them vote: it costs those who reign a second."""
         self._forget()
         self.barring, self.barred_ms = self._ask(BAR), self.host.now.ms
 

@@ -96,7 +96,7 @@ class Truths:
             self._send(token)
 
     def lost(self, number: int) -> None:
-        """A link has ended: the peer behind it will not answer."""
+        """Notes that a link has ended: the peer behind it will not answer."""
         for token, question in list(self.open.items()):
             if number in question.left:
                 question.left.discard(number)

@@ -388,7 +388,7 @@ class Snapshots:
         return True
 
     def _of_bucket(self, bucket: Bucket, now_ms: int) -> Iterator[bytes]:
-        """The records of a bucket, by granules. Nothing is written meanwhile, so that the walk misses none."""
+        """The records of a bucket, granule by granule. Nothing is written meanwhile, so that the walk misses none."""
         cut = Cut(ANY_STAMP, (now_ms >> GRANULE_SHIFT) - 1)
         selection = Selection(cut, buckets.DIGEST_SHIFT, frozenset(buckets.narrow_numbers(bucket)), 0)
         nothing, cursor = RecordFilter(1, 0), 0
@@ -442,7 +442,7 @@ class Snapshots:
         await self._write_ring()
 
     async def _write_ring(self, more: list[SegmentKey] = []) -> None:  # noqa: B006 - never changed
-        """The keys of this node's own segments, for a restart without peers."""
+        """Writes the keys of this node's own segments, for a restart without peers."""
         if not self.config.snapshot_key:
             return
         ids = [held.key_id for held in self.current.values()] + [entry.id for entry in more]

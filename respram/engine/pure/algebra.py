@@ -106,7 +106,7 @@ def _store(keyspace: Keyspace, session: Session, argv: list[bytes], rule: int, e
 
 
 def _operation(words: list[bytes], rule: int, *, withscores: bool, counts: bool = False) -> Operation | None:
-    """From the number of keys on. None: `dispatch` judges."""
+    """Reads an operation from the number of keys on. None: `dispatch` judges."""
     count = parse_int(words[0]) if words else None
     if count is None or not 1 <= count <= min(len(words) - 1, SOURCES_MAX):
         return None

@@ -131,7 +131,7 @@ def increx(keyspace: Keyspace, session: Session, argv: list[bytes], now_ms: int)
 
 
 def _increment(keyspace: Keyspace, argv: list[bytes], now_ms: int) -> Increment | None:
-    """None: floats, an odd form, a mistake, or a time that has passed."""
+    """Reads the options of INCREX. None: floats, an odd form, a mistake, or a time that has passed."""
     wanted, at = Increment(), 2
     while at < len(argv):
         word, number = argv[at].lower(), parse_int(argv[at + 1]) if at + 1 < len(argv) else None

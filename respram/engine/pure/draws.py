@@ -16,7 +16,7 @@ class Draws:
         self.state = seed & M64
 
     def next(self) -> int:
-        """64 bits."""
+        """The next 64 bits that are drawn."""
         self.state = self.state + STEP & M64
         mixed = (self.state ^ self.state >> 30) * 0xBF58476D1CE4E5B9 & M64
         mixed = (mixed ^ mixed >> 27) * 0x94D049BB133111EB & M64

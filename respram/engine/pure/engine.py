@@ -122,7 +122,7 @@ class PureEngine:
         return None
 
     def limit_lua(self, bytes_max: int, worn_bytes: int) -> None:
-        """There is none."""
+        """Does nothing: this engine runs no Lua."""
 
     def close_lua(self) -> None:
         """There is none."""
@@ -156,7 +156,7 @@ class PureEngine:
         return self.keyspace.is_spent()
 
     def combine(self, operation: bytes, into: bytearray, value: bytes) -> None:
-        """A piece at a time, which stays in the processor's cache: four times as fast."""
+        """Works on a piece at a time, which stays in the processor's cache: four times as fast."""
         if operation not in COMBINED:
             raise ValueError("no such operation")
         combined, length = COMBINED[operation], min(len(into), len(value))

@@ -306,7 +306,7 @@ def clear(keyspace: Store, family: Family, clock: int) -> None:
 
 
 def cleared(keyspace: Store, family: Family) -> None:
-    """After some members were cleared."""
+    """Brings the counts up to date after some members were cleared."""
     _note_change(keyspace, family)
     _count_empty(keyspace, family, 1)
     queue(keyspace, family)

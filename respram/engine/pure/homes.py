@@ -65,7 +65,7 @@ def _each(data: bytes) -> Iterator[bytes]:
 
 
 def _end_of(data: bytes, at: int) -> int:
-    """Of a reply with all that belongs to it."""
+    """The end of a reply with all that it holds."""
     left = 1
     while left:
         at, inner = _part_end(data, at)
@@ -74,7 +74,7 @@ def _end_of(data: bytes, at: int) -> int:
 
 
 def _part_end(data: bytes, at: int) -> tuple[int, int]:
-    """Of a line or a bulk, and how many replies belong to it."""
+    """The end of a line or a bulk, and how many replies it holds."""
     end = data.find(b"\r\n", at) + 2
     if end < 2:
         raise ValueError("a reply is cut short")

@@ -22,7 +22,8 @@ Reply = bytes | None
 
 
 def _fields(argv: list[bytes], at: int, width: int) -> int | None:
-    """Behind `FIELDS n`: where names begin, each with a value where `width` is 2. None: it says something else."""
+    """Reads what stands behind `FIELDS n`: where names begin, each with a value where `width` is 2. None: it says
+    something else."""
     if len(argv) > HOT_ARGS_MAX or at + 2 >= len(argv) or argv[at].lower() != b"fields":
         return None
     count = parse_int(argv[at + 1])

@@ -81,7 +81,7 @@ def copy(keyspace: Keyspace, session: Session, argv: list[bytes], now_ms: int) -
 
 
 def _copy_words(words: list[bytes], db: int) -> tuple[int, bool] | None:
-    """[REPLACE] [DB n] in any order. None: it says something else."""
+    """The words [REPLACE] [DB n] of COPY, in any order. None: it says something else."""
     replaces = False
     while words:
         if words[0].lower() == b"replace":

@@ -51,7 +51,7 @@ def _tell_some(
 
 
 def spop(keyspace: Keyspace, session: Session, argv: list[bytes], now_ms: int) -> Reply:
-    """For whom it was given by name."""
+    """SPOP, for a user with the right by name."""
     count = 1 if len(argv) == 2 else parse_int(argv[2]) if len(argv) == 3 else None
     head = keyspace.row(session.db, argv[1], now_ms) if count is not None and count >= 0 else None
     if count is None or count < 0 or (head is not None and head.kind != SET):

@@ -252,7 +252,7 @@ def _text(value: Value) -> bytes:
 
 
 def _argument(value: Value) -> bytes:
-    """As Redis spells numbers that become arguments: `%.17g`."""
+    """A number as Redis spells it where it becomes an argument: `%.17g`."""
     if isinstance(value, float):
         return b"%d" % math.trunc(value) if _is_plain(value, 1e15) else b"%.17g" % value
     return _text(value)

@@ -95,7 +95,7 @@ def zcard(keyspace: Keyspace, session: Session, argv: list[bytes], now_ms: int) 
 
 @dataclass(slots=True)
 class Words:
-    """Behind the key and the two ends."""
+    """The words behind the key and the two ends of a range."""
 
     by_score: bool = False
     by_name: bool = False
@@ -189,7 +189,7 @@ def zpopmax(keyspace: Keyspace, session: Session, argv: list[bytes], now_ms: int
 
 
 def _pop(keyspace: Keyspace, session: Session, argv: list[bytes], highest: bool, now_ms: int) -> bytes | None:
-    """For whom it was given by name: told first, then let go of."""
+    """ZPOPMIN and ZPOPMAX, for a user with the right by name. The members are told first, then let go of."""
     count = parse_int(argv[2]) if len(argv) == 3 else 1 if len(argv) == 2 else None
     head = keyspace.row(session.db, argv[1], now_ms) if count is not None and count >= 0 else None
     if count is None or count < 0:
@@ -303,7 +303,7 @@ def zrangestore(keyspace: Keyspace, session: Session, argv: list[bytes], now_ms:
 
 @dataclass(frozen=True, slots=True)
 class Covered:
-    """Ranks, none where there is no key."""
+    """The ranks that a range covers; none if there is no key."""
 
     order: Order | None
     start: int
@@ -380,14 +380,14 @@ def _ends(low: bytes, high: bytes) -> tuple[tuple[float, bool], tuple[float, boo
 
 
 def _name_ends(low: bytes, high: bytes) -> tuple[bytes, bytes] | None:
-    """Where both are ends of a range of names."""
+    """The two ends of a range of names, if both are such ends."""
     fit = all(word in (b"-", b"+") or word[:1] in (b"[", b"(") for word in (low, high))
     return (low, high) if fit else None
 
 
 def _cover_names(order: Order, ends: tuple[bytes, bytes]) -> tuple[int, int]:
-    """The first rank of a range of names, and how many it has, by the score of the first member: with several scores it
-    is anybody's guess.
+    """The first rank of a range of names, and how many it has, by the score of the first member: with several scores
+    the result is undefined.
     """
     if not len(order):
         return 0, 0

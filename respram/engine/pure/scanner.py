@@ -100,8 +100,8 @@ class Scanner:
         return len(packed) == len(data)
 
     def _line_end(self, mark: bytes) -> int:
-        """As Redis finds it: the first `mark`, unless a NUL comes before it. A line that is whole may be as long as it
-        is; one that is not may not grow beyond the limit. -1: it has not come.
+        """The end of a line as Redis finds it: the first `mark`, unless a NUL comes before it. A line that is whole may
+        be as long as it is; one that is not may not grow beyond the limit. -1: it has not come.
         """
         end = self.buffer.find(mark, self.at)
         return -1 if end >= 0 and self.buffer.find(b"\0", self.at, end) >= 0 else end

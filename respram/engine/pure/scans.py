@@ -45,7 +45,7 @@ def scan(keyspace: Keyspace, session: Session, argv: list[bytes], now_ms: int) -
 
 
 def keys(keyspace: Keyspace, session: Session, argv: list[bytes], now_ms: int) -> bytes | None:
-    """In one go, where the keys are few."""
+    """KEYS in one go, if the keys are few."""
     live = keyspace.live[session.db]
     if len(argv) != 2 or len(argv[1]) > SCAN_PATTERN_BYTES_MAX or live > KEYS_MAX:
         return None

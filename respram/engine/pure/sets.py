@@ -34,7 +34,7 @@ Heads = list[Row | None]
 
 @dataclass(slots=True)
 class Chosen:
-    """Names of the result, and how often was looked for one."""
+    """The names of a result, and how many lookups they took."""
 
     names: list[bytes] = field(default_factory=list)
     looks: int = 0
@@ -67,7 +67,7 @@ def _has(keyspace: Keyspace, head: Row | None, name: bytes, now_ms: int) -> bool
 
 
 def _choose(keyspace: Keyspace, heads: Heads, rule: int, most: int | None, now_ms: int) -> Chosen | None:
-    """None: it is too much for one go."""
+    """Computes the names of a result. None: it is too much for one go."""
     sizes = [0 if head is None else family.family_of(keyspace, head).count for head in heads]
     its = range(len(heads)) if rule == IN_ANY else [sizes.index(min(sizes)) if rule == IN_ALL else 0]
     if sum(sizes[number] for number in its) * len(heads) > LOOKS_MAX:
@@ -245,7 +245,7 @@ def _walking(argv: list[bytes], kind: int) -> Walking | None:
 
 
 def _scan(keyspace: Keyspace, session: Session, argv: list[bytes], kind: int, now_ms: int) -> Reply:
-    """Downwards, so that who fills a hole was seen already."""
+    """Walks downwards, so that a member that fills a hole was seen already."""
     scan = _walking(argv, kind)
     head = None if scan is None else keyspace.row(session.db, argv[1], now_ms)
     if scan is None or (head is not None and head.kind != kind):

@@ -41,7 +41,7 @@ def work(keyspace: Store, now_ms: int, budget: int) -> int:
 
 
 def wipe_cleared(keyspace: Store) -> None:
-    """At once: what is left of collections that were cleared before there were peers."""
+    """Wipes at once what is left of collections that were cleared before there were peers."""
     for family in keyspace.families.queue:
         while family.dying:
             keyspace.wipe(family.rows[family.dying - 1], 0)
@@ -61,7 +61,7 @@ def lengthen(keyspace: Store, head: Row, now_ms: int) -> None:
 
 
 def _raise(keyspace: Store, family: Family, count: int, now_ms: int) -> int:
-    """Downwards, as every walk: what fills a hole was seen already. How many were looked at."""
+    """Walks downwards, as every walk does: what fills a hole was seen already. Returns how many were looked at."""
     head = keyspace.head(family.space % DATABASES, family.key, now_ms)
     from_ = min(family.raising, len(family.rows))
     stop = max(from_ - count, family.dying)

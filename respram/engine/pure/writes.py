@@ -40,7 +40,7 @@ def set_(keyspace: Keyspace, session: Session, argv: list[bytes], now_ms: int) -
 
 
 def _options(keyspace: Keyspace, argv: list[bytes], now_ms: int, at: int = 3) -> Options | None:
-    """None: an odd form, a mistake, or a time that has passed."""
+    """Reads the options of SET. None: an odd form, a mistake, or a time that has passed."""
     options = Options()
     while at < len(argv):
         word, has_next = argv[at].upper(), at + 1 < len(argv)
@@ -153,7 +153,7 @@ def _may_store_pairs(keyspace: Keyspace, argv: list[bytes]) -> bool:
 
 
 def msetex(keyspace: Keyspace, session: Session, argv: list[bytes], now_ms: int) -> bytes | None:
-    """All or nothing: 1 where all were written, 0 where the condition failed for one of them."""
+    """MSETEX: writes all keys or none. 1: all were written; 0: the condition failed for one of them."""
     count = parse_int(argv[1]) if 4 <= len(argv) <= HOT_ARGS_MAX else None
     if count is None or not 1 <= count <= (len(argv) - 2) // 2 or keyspace.full():
         return None
