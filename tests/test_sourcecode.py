@@ -122,8 +122,8 @@ CIPHER = "respram/engine/native/cipher.c"  # looks for libcrypto once in a proce
 # The engines are twins by file. What only one of them has: memory and what stands for Python's own bytes, dicts and
 # replies in C, and the facade over the files in Python. A stub is a row in Python (keyspace.py), and its name is made
 # in record.py.
-NATIVE_ALONE = ("prefault", "arena", "bytes", "hash", "granules", "young", "names", "nodes", "places", "ranking",
-                "settling", "stubs", "table", "taught", "writer", "cipher", "glob", "lua", "json")
+NATIVE_ALONE = ("prefault", "arena", "bytes", "hash", "granules", "young", "names", "nodes", "members", "places",
+                "ranking", "settling", "stubs", "table", "taught", "writer", "cipher", "glob", "lua", "json")
 PURE_ALONE = ("__init__", "engine")
 
 NAMELESS = ("utils", "util", "helpers", "helper", "manager", "base", "common", "misc", "tools", "stuff", "core_utils")

@@ -123,7 +123,7 @@ static double aggregated(int aggregate, double one, double other) {
 /* Whether a member of source number `its` belongs to the result, and its score there. */
 static bool total_of(Engine *engine, Operation *operation, size_t its, const Record *member, int64_t now_ms,
                      double *total) {
-    Span name = member_name(record_key(member));
+    Span name = record_key(member);
     double score = scored(engine, &operation->sources[its], member);
     *total = operation->rule == IN_NONE ? score : weighted(&operation->sources[its], score);
     for (size_t number = 0; number < operation->count; number++) {
@@ -168,7 +168,7 @@ static int in_order(const void *first, const void *second) {
     const Ranked *one = first, *other = second;
     if (one->score != other->score)
         return one->score < other->score ? -1 : 1;
-    Span name = member_name(record_key(one->record)), its = member_name(record_key(other->record));
+    Span name = record_key(one->record), its = record_key(other->record);
     int order = memcmp(name.bytes, its.bytes, name.len < its.len ? name.len : its.len);
     return order ? order : (name.len > its.len) - (name.len < its.len);
 }
@@ -209,7 +209,7 @@ static bool reply_items(Engine *engine, const Session *session, const Operation 
     bool scores = operation->scores, nested = scores && session->proto == 3;
     size_t bytes = REPLY_HEAD_BYTES;
     for (size_t number = 0; number < operation->chosen; number++)
-        bytes += 2 * REPLY_HEAD_BYTES + member_name(record_key(item_at(operation, number).record)).len
+        bytes += 2 * REPLY_HEAD_BYTES + record_key(item_at(operation, number).record).len
             + (scores ? SCORE_REPLY_BYTES_MAX : 0);
     if (bytes > HOT_REPLY_BYTES_MAX || !reply_reserve(engine, bytes))
         return false;
@@ -218,7 +218,7 @@ static bool reply_items(Engine *engine, const Session *session, const Operation 
         Ranked item = item_at(operation, number);
         if (nested)
             reply_integer(engine, '*', 2);
-        reply_bulk(engine, member_name(record_key(item.record)));
+        reply_bulk(engine, record_key(item.record));
         if (scores)
             reply_score(engine, session->proto, item.score);
         wipe(&item, sizeof item);
@@ -252,7 +252,7 @@ static bool store(Engine *engine, const Session *session, const Command *command
     bool done = choose(engine, session, &operation, now_ms);
     for (size_t number = 0; done && number < operation.chosen; number++) {
         Ranked item = item_at(&operation, number);
-        done = drafted_add(engine, &drafted, member_name(record_key(item.record)), item.score);
+        done = drafted_add(engine, &drafted, record_key(item.record), item.score);
     }
     done = done && drafted_store(engine, session, &drafted, note, now_ms);
     if (done)

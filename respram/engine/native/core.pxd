@@ -312,7 +312,6 @@ cdef extern from "engine.h":
     bint family_put(Engine *, Record *, Span, Span, int64_t, int64_t, truth *)
     bint family_let_go(Engine *, const Record *, Span, int64_t, truth *)
     bint family_fetch(Engine *, const Record *, uint64_t, int64_t, Buffer *)
-    Span member_name(Span)
     int record_kind(const Record *)
     Record *table_find(const Table *, uint64_t, Span)
     int64_t record_end_ms(const Record *)

@@ -38,7 +38,7 @@ static uint64_t identity(Engine *engine, const Record *record) {
     engine->digests.named_record = NULL; /* its block may be another's soon */
     if (record->db >= MARKS || likely(record->db < DATABASES && !shadow_ms))
         return digest_id(engine, record->clock, record->node, record->db, key, shadow_ms);
-    Name name = is_fresh ? engine->digests.named : stub_name(record->db, key);
+    Name name = is_fresh ? engine->digests.named : record_called(engine, record);
     return digest_id(engine, record->clock, record->node, record->db, (Span){name.bytes, NAME_BYTES}, shadow_ms);
 }
 

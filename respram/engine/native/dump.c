@@ -31,7 +31,7 @@ static uint32_t point_of(Engine *engine, const Record *record) {
     Digests *digests = &engine->digests;
     if (record->db >= MARKS)
         return key_point(digests->ids_key, record->db, record_key(record));
-    digests->named = stub_name(record->db, record_key(record));
+    digests->named = record_called(engine, record);
     digests->named_record = record;
     return name_point(digests->ids_key, &digests->named);
 }
@@ -77,7 +77,7 @@ Record *dump_find(const Engine *engine, const Name *name) {
         const Record *record = record_with(at);
         if (record->db != name_space(name) || trace_of(record)->point != (uint16_t)(point >> POINT_SHIFT))
             continue;
-        Name own = stub_name(record->db, record_key(record));
+        Name own = record_called(engine, record);
         if (memcmp(&own, name, sizeof own) == 0)
             return (Record *)record;
     }

@@ -1,7 +1,7 @@
 /* The native engine: what its parts are called and how they hang together.
  *
  * The core knows bytes, lengths and times; no Python, no clock, no socket, and draws from a seed alone. Read it
- * in this order: record.c, arena.c, prefault.c, table.c, wheel.c, keyspace.c, places.c, family.c, slices.c,
+ * in this order: record.c, arena.c, prefault.c, table.c, wheel.c, keyspace.c, members.c, places.c, family.c, slices.c,
  * settling.c, order.c, ranking.c, seal.c, merge.c, outbox.c, walk.c (the store), names.c, stubs.c, digest.c,
  * granules.c, young.c, filter.c, dump.c, restamp.c (what peers compare), then scanner.c, inline.c, writer.c, hot.c,
  * glob.c, guard.c, reads.c, scans.c, writes.c, comparing.c, counts.c, parts.c, bits.c, programs.c, lua.c, json.c,
@@ -227,6 +227,7 @@ typedef struct Engine {
     uint64_t live[SPACES]; /* records with a value, past their deadline or not */
     Table families[MEMBER_SPACES];
     Numbered numbered;
+    Family *recent; /* the one that was looked for by its key last, or NULL */
     Family *work_first, *work_last;
     uint64_t spare_from; /* while a mark is merged that spares what this node wrote after this clock */
     uint64_t empty[DATABASES]; /* heads without members */
@@ -319,10 +320,18 @@ static inline Kin *kin_of(const Engine *engine, const Record *member) {
     return (Kin *)((uint8_t *)member - engine->lead) - 1;
 }
 
-/* Of a member; NULL: it has no value. */
+/* Of a member. */
 static inline Family *family_with(const Engine *engine, const Record *member) {
-    uint32_t number = kin_of(engine, member)->family;
-    return number ? engine->numbered.families[number] : NULL;
+    return engine->numbered.families[kin_of(engine, member)->family];
+}
+
+static inline bool is_placed(const Engine *engine, const Record *member) { /* it has a value, be it cleared or not */
+    return kin_of(engine, member)->place != NO_PLACE;
+}
+
+/* Of a head. */
+static inline Family *family_of(const Engine *engine, const Record *head) {
+    return engine->numbered.families[head->position];
 }
 
 static inline size_t kin_bytes(int space) { /* of a member: its kin, and its score */

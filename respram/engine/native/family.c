@@ -15,46 +15,30 @@ static Table *table_of(Engine *engine, int space) {
     return &engine->families[space - DATABASES];
 }
 
-static Record *anchor_of(Family *family) {
+static Record *anchor_of(const Family *family) {
     return (Record *)(family + 1);
 }
 
-Span family_key(Family *family) {
+Span family_key(const Family *family) {
     return record_key(anchor_of(family));
 }
 
-/* The collection's key of a member's key. */
-Span member_head(Span member) {
-    uint32_t len = (uint32_t)member.bytes[0] | (uint32_t)member.bytes[1] << 8 | (uint32_t)member.bytes[2] << 16
-                   | (uint32_t)member.bytes[3] << 24;
-    return (Span){member.bytes + NAME_LENGTH_BYTES, len};
-}
-
-Span member_name(Span member) {
-    size_t from = NAME_LENGTH_BYTES + member_head(member).len;
-    return (Span){member.bytes + from, member.len - from};
-}
-
-bool member_key(Buffer *out, Span key, Span name) {
-    uint8_t head[NAME_LENGTH_BYTES] =
-        {(uint8_t)key.len, (uint8_t)(key.len >> 8), (uint8_t)(key.len >> 16), (uint8_t)(key.len >> 24)};
-    out->len = 0;
-    return buffer_reserve(out, NAME_LENGTH_BYTES + key.len + name.len) && buffer_append(out, head, sizeof head)
-           && buffer_append(out, key.bytes, key.len) && buffer_append(out, name.bytes, name.len);
-}
-
-static Family *find(Engine *engine, int space, Span key) {
+/* A command asks for one family several times, so the last one is remembered. */
+Family *family_named(Engine *engine, int space, Span key) {
     Table *table = table_of(engine, space);
     if (!table->records_hint)
         return NULL;
+    Family *recent = engine->recent;
+    if (recent && recent->space == space) {
+        Span own = family_key(recent);
+        if (own.len == key.len && (!key.len || memcmp(own.bytes, key.bytes, key.len) == 0))
+            return recent;
+    }
     Record *anchor = table_find(table, keyspace_hash(engine, key), key);
-    return anchor ? (Family *)anchor - 1 : NULL;
-}
-
-Family *family_of(Engine *engine, const Record *head) {
-    Family *family = find(engine, record_kind(head) * DATABASES + head->db, record_key(head));
-    always(family);
-    return family;
+    if (!anchor)
+        return NULL;
+    engine->recent = (Family *)anchor - 1;
+    return engine->recent;
 }
 
 static size_t family_size(Span key) {
@@ -62,6 +46,8 @@ static size_t family_size(Span key) {
 }
 
 static void release(Engine *engine, Family *family) {
+    if (engine->recent == family)
+        engine->recent = NULL;
     engine->family_bytes -= family_size(family_key(family));
     order_bury(&family->order, &engine->graves, &engine->arena);
     family_give_number(engine, family);
@@ -85,7 +71,7 @@ void family_free(Engine *engine) {
 }
 
 void family_forget_if_bare(Engine *engine, Family *family) {
-    if (family->count || family->headed || family->queued || family->held)
+    if (family->records || family->headed || family->queued || family->held)
         return;
     Table *table = table_of(engine, family->space);
     table_remove(table, anchor_of(family));
@@ -95,7 +81,7 @@ void family_forget_if_bare(Engine *engine, Family *family) {
 
 /* The family exists after this, with room for one member more. NULL: no memory, and nothing has changed. */
 static Family *with_room(Engine *engine, int space, Span key) {
-    Family *family = find(engine, space, key);
+    Family *family = family_named(engine, space, key);
     if (space / DATABASES == ZSET && !order_make_room(&engine->order_room, &engine->arena))
         return NULL;
     if (!family) {
@@ -111,7 +97,6 @@ static Family *with_room(Engine *engine, int space, Span key) {
         if (key.len)
             memcpy(anchor->body, key.bytes, key.len);
         family->space = (uint8_t)space;
-        family->order.name_at = (uint32_t)(NAME_LENGTH_BYTES + key.len);
         if (!places_grow(engine, family) || !table_make_room(table) || !family_number(engine, family)) {
             places_free(engine, family);
             free(family);
@@ -120,13 +105,14 @@ static Family *with_room(Engine *engine, int space, Span key) {
         engine->family_bytes += family_size(key);
         table_insert(table, hash, anchor);
         table->records_hint++;
+        engine->recent = family;
     }
     return family->count < family->capacity || places_grow(engine, family) ? family : NULL;
 }
 
 /* The write that asked for room has failed. */
 static void give_up(Engine *engine, int space, Span key) {
-    Family *family = find(engine, space, key);
+    Family *family = family_named(engine, space, key);
     if (!family)
         return;
     family->held = false;
@@ -157,8 +143,24 @@ void family_enqueue(Engine *engine, Family *family) {
 }
 
 bool family_is_dying(const Engine *engine, const Record *member) {
-    const Family *family = family_with(engine, member);
-    return family && kin_of(engine, member)->place < family->dying;
+    return kin_of(engine, member)->place < family_with(engine, member)->dying; /* NO_PLACE is behind all */
+}
+
+/* A new member's record, which has no value yet; there was room for it. */
+void family_gains(Engine *engine, Record *member, Span whole) {
+    Family *family = family_named(engine, member->db, member_head(whole));
+    always(family);
+    *kin_of(engine, member) = (Kin){family->number, NO_PLACE};
+    family->records++;
+}
+
+/* A member's record is about to go. */
+void family_loses(Engine *engine, const Record *member) {
+    Family *family = family_with(engine, member);
+    if (is_placed(engine, member))
+        family_unlink(engine, (Record *)member);
+    family->records--;
+    family_forget_if_bare(engine, family);
 }
 
 /* A member's value goes, or the cleared one is replaced. The hole is filled from the end, that among the dying from
@@ -178,7 +180,7 @@ void family_unlink(Engine *engine, Record *record) {
     family->count--;
     if (hole < family->count)
         place_put(engine, family, family_member(family, family->count), hole);
-    kin->family = 0;
+    kin->place = NO_PLACE;
     places_shrink(engine, family);
     if (was_seen) {
         note_change(engine, family);
@@ -201,26 +203,24 @@ static void enter(Engine *engine, Family *family, Record *record) {
 
 void family_link(Engine *engine, Record *record) {
     Family *family = family_with(engine, record);
-    if (family) {
+    if (is_placed(engine, record)) {
         ranking_leave(engine, family, record);
         enter(engine, family, record);
         return;
     }
-    family = find(engine, record->db, member_head(record_key(record)));
-    always(family && family->count < family->capacity);
+    always(family->count < family->capacity);
     count_empty(engine, family, -1);
     if (!family->count)
         family->soonest_ms = record_deadline_ms(record);
-    kin_of(engine, record)->family = family->number;
     place_put(engine, family, record, family->count++);
     enter(engine, family, record);
 }
 
 /* The record has another address. */
 void family_moved(Engine *engine, Record *record) {
-    Family *family = family_with(engine, record);
-    if (!family)
+    if (!is_placed(engine, record))
         return;
+    Family *family = family_with(engine, record);
     uint32_t number = kin_of(engine, record)->place;
     Record **place = place_at(family, number);
     if (number >= family->dying)
@@ -279,8 +279,10 @@ void family_head_goes(Engine *engine, const Record *head, uint64_t cleared) {
     family_forget_if_bare(engine, family);
 }
 
-void family_head_comes(Engine *engine, const Record *head) {
-    Family *family = family_of(engine, head);
+void family_head_comes(Engine *engine, Record *head) {
+    Family *family = family_named(engine, record_kind(head) * DATABASES + head->db, record_key(head));
+    always(family);
+    head->position = family->number;
     family->headed = true;
     family->began = head->clock;
     family->held = false;
@@ -300,7 +302,7 @@ static uint64_t lowest(uint64_t one, uint64_t other) {
 static uint64_t latest_of(Engine *engine, int db, Span key) {
     uint64_t latest = 0;
     for (int kind = HASH; kind <= ZSET; kind++) {
-        const Family *family = find(engine, kind * DATABASES + db, key);
+        const Family *family = family_named(engine, kind * DATABASES + db, key);
         latest = highest(latest, family ? family->latest : 0);
     }
     return latest;
@@ -311,7 +313,7 @@ static uint64_t latest_of(Engine *engine, int db, Span key) {
 static uint64_t outlived(Engine *engine, int db, Span key, int64_t *last_ms) {
     uint64_t shown = 0;
     for (int kind = HASH; kind <= ZSET; kind++) {
-        const Family *family = find(engine, kind * DATABASES + db, key);
+        const Family *family = family_named(engine, kind * DATABASES + db, key);
         if (!family || family->count == family->dying)
             continue;
         shown = highest(shown, family->headed ? family->latest : family->shown);
@@ -387,7 +389,7 @@ void family_after_all(Engine *engine, int db, Span key, const Content *content) 
 /* A mark has come: what is older is cleared, of any kind. */
 void family_marked(Engine *engine, int db, Span key, uint64_t clock) {
     for (int kind = HASH; kind <= ZSET; kind++) {
-        Family *family = find(engine, kind * DATABASES + db, key);
+        Family *family = family_named(engine, kind * DATABASES + db, key);
         if (family)
             clear(engine, family, clock);
     }
@@ -397,7 +399,7 @@ void family_marked(Engine *engine, int db, Span key, uint64_t clock) {
 uint64_t family_sweep(Engine *engine, int db, Span key, uint64_t clock) {
     uint64_t members = 0;
     for (int kind = HASH; kind <= ZSET; kind++) {
-        const Family *family = find(engine, kind * DATABASES + db, key);
+        const Family *family = family_named(engine, kind * DATABASES + db, key);
         if (family && family->latest > clock)
             members += family->count - family->dying;
     }
@@ -444,9 +446,8 @@ Record *family_head(const Engine *engine, int db, uint64_t hash, Span key, int64
     return record;
 }
 
-/* What becomes of a member is an event of its key, while that can be seen. */
-void family_note(Engine *engine, uint8_t first_note, int space, Span member, int64_t now_ms) {
-    Span key = member_head(member);
+/* What becomes of a member is an event of its collection's key, while that can be seen. */
+void family_note(Engine *engine, uint8_t first_note, int space, Span key, int64_t now_ms) {
     int kind = space / DATABASES, db = space % DATABASES;
     const Record *head = family_head(engine, db, keyspace_hash(engine, key), key, now_ms);
     if (head && record_kind(head) == kind)
@@ -462,11 +463,7 @@ bool family_found(Engine *engine, int db, uint64_t hash, Span key, uint8_t kind,
 
 /* A member that can be seen. */
 Record *family_find(Engine *engine, const Record *head, Span name, int64_t now_ms) {
-    int space = record_kind(head) * DATABASES + head->db;
-    if (!member_key(&engine->name, record_key(head), name))
-        return NULL;
-    Span member = {engine->name.bytes, engine->name.len};
-    return keyspace_row(engine, space, keyspace_hash(engine, member), member, now_ms);
+    return family_seen(engine, family_of(engine, head), member_hash(engine, record_key(head), name), name, now_ms);
 }
 
 /* A local write of a member; `deadline_ms` of 0: that of its head. False: no memory. */
@@ -476,11 +473,12 @@ bool family_put(Engine *engine, Record *head, Span name, Span value, int64_t dea
     int64_t head_deadline_ms = record_deadline_ms(head);
     if (!member_key(&engine->name, record_key(head), name))
         return false;
+    engine->recent = family_of(engine, head);
     if (deadline_ms > record_end_ms(head) && !keyspace_cover(engine, head, deadline_ms, now_ms))
         return false; /* the head may have moved, and is not used after this */
     Span member = {engine->name.bytes, engine->name.len};
     uint64_t hash = keyspace_hash(engine, member);
-    *is_new = keyspace_row(engine, space, hash, member, now_ms) == NULL;
+    *is_new = family_seen(engine, engine->recent, hash, name, now_ms) == NULL;
     return keyspace_store(engine, space, hash, member, value, deadline_ms ? deadline_ms
         : head_deadline_ms, !deadline_ms, now_ms,
                           NOTE_NONE);

@@ -12,11 +12,24 @@ void places_free(Engine *engine, Family *family);
 bool family_number(Engine *engine, Family *family);
 void family_give_number(Engine *engine, const Family *family);
 
+/* members.c: whole keys, and the name that lies in a record */
+Span member_head(Span member);
+Span member_name(Span member);
+bool member_key(Buffer *out, Span key, Span name);
+uint64_t member_hash(const Engine *engine, Span key, Span name);
+Whole whole_of(const Engine *engine, const Record *record);
+size_t whole_bytes(const Whole *whole);
+void whole_put(const Whole *whole, uint8_t *out);
+Name record_called(const Engine *engine, const Record *record);
+Record *keyspace_find(Engine *engine, int space, uint64_t hash, Span key);
+Record *member_find(const Engine *engine, const Family *family, uint64_t hash, Span name);
+Record *family_seen(const Engine *engine, const Family *family, uint64_t hash, Span name, int64_t now_ms);
+
 /* family.c: the first are called for every change of a head or a member */
 bool family_before(Engine *engine, const Record *record, uint32_t stub, int db, uint64_t hash, Span key,
                    const Content *content, uint64_t clock, uint16_t node, int64_t now_ms);
 void family_after_all(Engine *engine, int db, Span key, const Content *content);
-void family_head_comes(Engine *engine, const Record *head);
+void family_head_comes(Engine *engine, Record *head);
 void family_head_goes(Engine *engine, const Record *head, uint64_t cleared);
 void family_marked(Engine *engine, int db, Span key, uint64_t clock);
 void family_link(Engine *engine, Record *record);
@@ -25,11 +38,13 @@ void family_moved(Engine *engine, Record *record);
 bool family_is_cleared(Engine *engine, int space, Span member, uint64_t clock, int64_t now_ms);
 bool family_is_dying(const Engine *engine, const Record *member);
 bool family_is_empty(Engine *engine, const Record *head, int64_t now_ms);
-Family *family_of(Engine *engine, const Record *head);
 uint64_t family_sweep(Engine *engine, int db, Span key, uint64_t clock);
 Record *family_head(const Engine *engine, int db, uint64_t hash, Span key, int64_t now_ms);
-void family_note(Engine *engine, uint8_t first_note, int space, Span member, int64_t now_ms);
-Span family_key(Family *family);
+void family_note(Engine *engine, uint8_t first_note, int space, Span key, int64_t now_ms);
+Span family_key(const Family *family);
+Family *family_named(Engine *engine, int space, Span key);
+void family_gains(Engine *engine, Record *member, Span whole);
+void family_loses(Engine *engine, const Record *member);
 void family_clear_one(Engine *engine, Family *family, uint64_t place);
 void family_cleared(Engine *engine, Family *family);
 void family_enqueue(Engine *engine, Family *family);
@@ -58,8 +73,5 @@ bool family_put(Engine *engine, Record *head, Span name, Span value, int64_t dea
 bool family_let_go(Engine *engine, const Record *head, Span name, int64_t now_ms, bool *found);
 bool family_fetch(Engine *engine, const Record *head, uint64_t bytes_max, int64_t now_ms, Buffer *out);
 void family_free(Engine *engine);
-Span member_head(Span member);
-Span member_name(Span member);
-bool member_key(Buffer *out, Span key, Span name);
 
 #endif

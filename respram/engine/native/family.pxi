@@ -24,7 +24,7 @@ cdef object shown(NativeEngine engine, const Record *record):
         value = PyBytes_FromStringAndSize(NULL, <Py_ssize_t>length)
         if not seal_open(engine.c, record, <uint8_t *>PyBytes_AS_STRING(value)):
             raise MemoryError
-    return Member(bytes_of(member_name(record_key(record))), value, record_deadline_ms(record),
+    return Member(bytes_of(record_key(record)), value, record_deadline_ms(record),
                   not record.flags & RECORD_IMPLICIT)
 
 
@@ -128,7 +128,7 @@ cdef object members_ranked(NativeEngine engine, int db, bytes key, start, count,
         got = family_ranked(engine.c, head, rank, wanted, downwards, now_ms, found)
         for number in range(got):
             look(engine, 0)
-            items.append((found[number].score, bytes_of(member_name(record_key(found[number].record)))))
+            items.append((found[number].score, bytes_of(record_key(found[number].record))))
         left -= got
         if got < wanted or (downwards and rank < got):
             break

@@ -208,28 +208,29 @@ static void prepare(Engine *engine, Command *command) {
 
 #define NAME_BYTES_AHEAD_MAX 256 /* of a member whose memory is fetched ahead: its name is hashed twice */
 
-/* A collection is its head, its family and its members, three lines and three records: those of its family and of the
- * first member are fetched for a whole batch, too. */
+/* A collection is its head, its family and its members: what is behind the head is fetched for a whole batch, too, of
+ * the members the first. */
 static void prefetch_members(Engine *engine, int db) {
     const Batch *batch = &engine->batch;
+    const Numbered *numbered = &engine->numbered;
     uint64_t hashes[BATCH_COMMANDS];
     for (size_t number = 0; number < batch->count; number++) {
         const Command *command = &batch->commands[number];
         int kind = ROWS[command->hot].kind;
         size_t argument = ROWS[command->hot].first_member;
         hashes[number] = 0;
-        if (!kind || command->argc <= argument || command_arg(command, argument).len > NAME_BYTES_AHEAD_MAX
-            || !member_key(&engine->name, command_arg(command, 1), command_arg(command, argument)))
+        if (!kind || command->argc <= argument || command_arg(command, argument).len > NAME_BYTES_AHEAD_MAX)
             continue;
-        hashes[number] = keyspace_hash(engine, (Span){engine->name.bytes, engine->name.len});
-        table_prefetch_line(&engine->families[(kind - 1) * DATABASES + db], command->hash);
+        hashes[number] = member_hash(engine, command_arg(command, 1), command_arg(command, argument));
         table_prefetch_line(&engine->tables[kind * DATABASES + db], hashes[number]);
     }
     for (size_t number = 0; number < batch->count; number++) {
         int kind = ROWS[batch->commands[number].hot].kind;
         if (!hashes[number])
             continue;
-        table_prefetch_record(&engine->families[(kind - 1) * DATABASES + db], batch->commands[number].hash);
+        const Record *head = table_peek(&engine->tables[db], batch->commands[number].hash);
+        if (head && record_kind(head) && head->position <= numbered->count)
+            __builtin_prefetch(numbered->families[head->position]);
         table_prefetch_record(&engine->tables[kind * DATABASES + db], hashes[number]);
     }
 }

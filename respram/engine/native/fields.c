@@ -124,13 +124,16 @@ HANDLER(hincrby) {
 /* A member without a value, if it is not there yet. False: no memory. */
 static bool add(Engine *engine, const Record *head, Span name, int64_t now_ms, bool *is_new) {
     int space = record_kind(head) * DATABASES + head->db;
+    Family *family = family_of(engine, head);
+    uint64_t hash = member_hash(engine, record_key(head), name);
+    *is_new = family_seen(engine, family, hash, name, now_ms) == NULL;
+    if (!*is_new)
+        return true;
     if (!member_key(&engine->name, record_key(head), name))
         return false;
+    engine->recent = family;
     Span member = {engine->name.bytes, engine->name.len};
-    uint64_t hash = keyspace_hash(engine, member);
-    *is_new = keyspace_row(engine, space, hash, member, now_ms) == NULL;
-    return !*is_new
-        || keyspace_store(engine, space, hash, member, (Span){0}, record_deadline_ms(head), true, now_ms, NOTE_NONE);
+    return keyspace_store(engine, space, hash, member, (Span){0}, record_deadline_ms(head), true, now_ms, NOTE_NONE);
 }
 
 HANDLER(sadd) {
@@ -256,7 +259,7 @@ static bool tell_members(Engine *engine, Session *session, const Command *comman
     for (uint64_t place = from; place < end; place++) {
         const Record *member = family_member(family, place);
         if (parts & NAMES)
-            reply_bulk(engine, member_name(record_key(member)));
+            reply_bulk(engine, record_key(member));
         if (parts & VALUES)
             reply_value(engine, member);
     }

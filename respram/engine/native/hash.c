@@ -69,6 +69,37 @@ uint64_t hash_key(const uint64_t secret[2], const uint8_t *bytes, size_t len) {
     return finish(&s, end, len & 7, len);
 }
 
+/* The same over parts that follow each other. */
+uint64_t hash_parts(const uint64_t secret[2], const Span *parts, size_t count) {
+    State s = begin(secret);
+    uint64_t word = 0;
+    size_t len = 0;
+    int bits = 0; /* of `word` that are filled */
+    for (size_t number = 0; number < count; number++) {
+        const uint8_t *at = parts[number].bytes;
+        size_t left = parts[number].len;
+        len += left;
+        for (; left >= 8; left -= 8, at += 8) {
+            uint64_t next = word_at(at);
+            take(&s, word | next << bits);
+            word = bits ? next >> (64 - bits) : 0;
+        }
+        if (!left)
+            continue;
+        uint64_t next = 0;
+        for (size_t place = 0; place < left; place++)
+            next |= (uint64_t)at[place] << (8 * place);
+        word |= next << bits;
+        bits += 8 * (int)left;
+        if (bits < 64)
+            continue;
+        take(&s, word);
+        bits -= 64;
+        word = bits ? next >> (8 * (int)left - bits) : 0;
+    }
+    return last_word(&s, word, len);
+}
+
 /* The same over words, a byte and a key that follow each other, without copying them into one place:
  * what ids and points are made of (ids.py). */
 uint64_t hash_words(const uint64_t secret[2], const uint64_t *words, size_t count, uint8_t byte, Span key) {

@@ -121,7 +121,7 @@ void engine_note(Engine *engine, uint8_t note, int db, Span key) {
 }
 
 Record *keyspace_row(Engine *engine, int db, uint64_t hash, Span key, int64_t now_ms) {
-    Record *record = table_find(&engine->tables[db], hash, key);
+    Record *record = keyspace_find(engine, db, hash, key);
     if (!record || record->flags & RECORD_STUB || record_deadline_ms(record) <= now_ms)
         return NULL;
     if (unlikely(record->flags & RECORD_KIND)) {
@@ -196,24 +196,25 @@ static void count_stub(Engine *engine, const Record *record, int by) {
 
 static Record *make(Engine *engine, int db, uint64_t hash, Span key, size_t value_bytes, bool shadowed) {
     Table *table = &engine->tables[db];
-    Record *record = take_block(engine, db, record_size(shadowed, key.len, value_bytes));
+    Span own = is_member(db) ? member_name(key) : key; /* what of it lies in the record */
+    Record *record = take_block(engine, db, record_size(shadowed, own.len, value_bytes));
     if (!record)
         return NULL;
     record->db = (uint8_t)db;
     if (!table_make_room(table)) {
-        give_bytes(engine, record, record_size(shadowed, key.len, value_bytes));
+        give_bytes(engine, record, record_size(shadowed, own.len, value_bytes));
         return NULL;
     }
     memset(record, 0, RECORD_HEADER_BYTES);
     record->db = (uint8_t)db;
     if (is_member(db))
-        *kin_of(engine, record) = (Kin){0};
+        family_gains(engine, record, key);
     record->hash = (uint32_t)hash;
-    record->key_bytes = (uint32_t)key.len;
+    record->key_bytes = (uint32_t)own.len;
     record->value_bytes = (uint32_t)value_bytes;
     record->flags = (uint8_t)(RECORD_STUB | (shadowed ? RECORD_SHADOWED : 0));
-    if (key.len)
-        memcpy((uint8_t *)record_key(record).bytes, key.bytes, key.len);
+    if (own.len)
+        memcpy((uint8_t *)record_key(record).bytes, own.bytes, own.len);
     if (engine->digests.enabled)
         dump_enter(engine, record);
     table_insert(table, hash, record);
@@ -259,7 +260,7 @@ Record *keyspace_write(Engine *engine, Record *record, int db, uint64_t hash, Sp
     }
     if (unlikely(record->flags & RECORD_KIND) && !stays)
         family_head_goes(engine, record, cleared);
-    else if (is_member(db) && !is_new && kin_of(engine, record)->family
+    else if (is_member(db) && !is_new && is_placed(engine, record)
         && (!content || family_is_dying(engine, record)))
         family_unlink(engine, record);
     if (record->flags & RECORD_STUB)
@@ -281,8 +282,10 @@ Record *keyspace_write(Engine *engine, Record *record, int db, uint64_t hash, Sp
     record_set_deadline(record, deadline_ms);
     if (shadow_ms)
         record_set_shadow(record, shadow_ms);
+    uint32_t family = record->position; /* of a head that stays */
     if (content)
         record_put_value(record, content);
+    record->position = stays ? family : record->position;
     if (is_new)
         wheel_place(&engine->wheel, record, content ? deadline_ms : end_ms, now_ms);
     else
@@ -297,7 +300,7 @@ Record *keyspace_write(Engine *engine, Record *record, int db, uint64_t hash, Sp
         family_marked(engine, db - MARKS, key, clock);
     else if (unlikely(is_member(db)) && content)
         family_link(engine, record);
-    dear(table_find(&engine->tables[db], hash, key) == record && record->key_bytes == key.len);
+    dear(keyspace_find(engine, db, hash, key) == record);
     return record;
 }
 
@@ -306,10 +309,8 @@ Record *keyspace_write(Engine *engine, Record *record, int db, uint64_t hash, Sp
 void keyspace_forget(Engine *engine, Record *record, uint64_t cleared) {
     if (unlikely(record->flags & RECORD_KIND))
         family_head_goes(engine, record, cleared);
-    else if (is_member(record->db) && kin_of(engine, record)->family)
-        family_unlink(engine, record);
-    dear(table_find(&engine->tables[record->db], keyspace_hash(engine, record_key(record)), record_key(record))
-        == record);
+    else if (is_member(record->db))
+        family_loses(engine, record);
     if (record->flags & RECORD_STUB)
         count_stub(engine, record, -1);
     else
@@ -358,7 +359,7 @@ bool keyspace_put(Engine *engine, int db, uint64_t hash, Span key, const Content
     int32_t node = content->seal.key ? nodes_intern(&engine->nodes, engine->settings.node, &content->seal) : 0;
     if (node < 0)
         return false;
-    Record *record = table_find(&engine->tables[db], hash, key);
+    Record *record = keyspace_find(engine, db, hash, key);
     uint32_t stub = record ? 0 : stubs_find_key(&engine->stubs, db, key);
     bool is_new = engine_looks(engine) && !keyspace_row(engine, db, hash, key, now_ms);
     uint64_t clock = keyspace_next_clock(engine, record, stub, now_ms);
@@ -432,13 +433,13 @@ bool keyspace_retime(Engine *engine, int db, uint64_t hash, Span key, int64_t de
 /* The same of a record; its key lies in it, so both go by way of a buffer. */
 bool keyspace_again(Engine *engine, const Record *record, int64_t deadline_ms, bool implicit, int64_t now_ms,
     uint8_t note) {
-    Span key = record_key(record);
+    Whole whole = whole_of(engine, record);
     size_t value_bytes = record_value_bytes(record);
+    Span key = {NULL, whole_bytes(&whole)};
     if (!buffer_reserve(&engine->scratch, key.len + value_bytes))
         return false;
     engine->scratch.len = key.len + value_bytes;
-    if (key.len)
-        memcpy(engine->scratch.bytes, key.bytes, key.len);
+    whole_put(&whole, engine->scratch.bytes);
     record_get_value(record, engine->scratch.bytes + key.len);
     key.bytes = engine->scratch.bytes;
     engine->moved += value_bytes;
@@ -480,7 +481,7 @@ bool keyspace_let_go(Engine *engine, int db, uint64_t hash, Span key, int64_t no
 static void become_stub(Engine *engine, Record *record, int64_t now_ms) {
     if (is_member(record->db) && stub_of_member(engine, record, now_ms))
         return;
-    if (is_member(record->db) && kin_of(engine, record)->family)
+    if (is_member(record->db) && is_placed(engine, record))
         family_unlink(engine, record);
     Span key = record_key(record);
     wipe((uint8_t *)key.bytes + key.len, record->value_bytes);
@@ -525,9 +526,9 @@ static void end_member(Engine *engine, Record *record, int64_t now_ms) {
     engine->expired += is_last;
     if (likely(!engine->observed))
         return;
-    family_note(engine, NOTE_ENDED, record->db, record_key(record), now_ms);
+    family_note(engine, NOTE_ENDED, record->db, family_key(family), now_ms);
     if (is_last)
-        engine_note(engine, NOTE_EXPIRED, record->db % DATABASES, member_head(record_key(record)));
+        engine_note(engine, NOTE_EXPIRED, record->db % DATABASES, family_key(family));
 }
 
 /* What is due for a record that the wheel has let go of. */

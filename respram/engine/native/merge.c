@@ -160,16 +160,18 @@ static bool find_known(Engine *engine, Arrived *arrived, Buffer *found_key, uint
         known->record = known->stub || !engine->digests.enabled ? NULL : dump_find(engine, &arrived->name);
         if (!known->record)
             return true;
-        Span key = record_key(known->record);
+        Whole whole = whole_of(engine, known->record);
         found_key->len = 0;
-        if (!buffer_append(found_key, key.bytes, key.len))
+        if (!buffer_reserve(found_key, whole_bytes(&whole)))
             return false;
-        arrived->key = (Span){found_key->bytes, key.len};
+        whole_put(&whole, found_key->bytes);
+        found_key->len = whole_bytes(&whole);
+        arrived->key = (Span){found_key->bytes, found_key->len};
         arrived->flags &= (uint8_t)~PACKED_NAMED;
     }
     *hash = keyspace_hash(engine, arrived->key);
     if (!known->record)
-        known->record = table_find(&engine->tables[arrived->db], *hash, arrived->key);
+        known->record = keyspace_find(engine, arrived->db, *hash, arrived->key);
     if (!known->record && engine->stubs.count && arrived->db < MARKS)
         known->stub = stubs_find(&engine->stubs, name_arrived(arrived));
     return true;
@@ -318,7 +320,7 @@ static void tell(Engine *engine, const Seen *seen, const Arrived *newer, bool is
     if (key_after && !seen->key_before)
         engine_came(engine, seen->db, keyspace_hash(engine, seen->key), seen->key);
     if (is_member(newer->db) && (is_live || seen->member_before))
-        family_note(engine, is_live ? NOTE_PUT : NOTE_LET_GO, newer->db, newer->key, now_ms);
+        family_note(engine, is_live ? NOTE_PUT : NOTE_LET_GO, newer->db, seen->key, now_ms);
     if (seen->key_before && !key_after)
         engine_note(engine, NOTE_EXPIRED, seen->db, seen->key);
     else if (key_after && newer->db < DATABASES)
@@ -377,7 +379,7 @@ static int supersede(Engine *engine, Known known, uint64_t hash, Arrived *newer,
     if (is_told) {
         seen = look(engine, newer, now_ms);
         /* looking destroys what is overdue, or makes a stub of it */
-        known.record = table_find(&engine->tables[newer->db], hash, newer->key);
+        known.record = keyspace_find(engine, newer->db, hash, newer->key);
         if (!known.record && !known.stub && newer->db < MARKS)
             known.stub = stubs_find(&engine->stubs, name_arrived(newer));
     }

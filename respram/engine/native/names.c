@@ -61,7 +61,7 @@ static void take_block(uint32_t state[8], const uint8_t block[BLOCK], uint64_t b
         state[word] ^= v[word] ^ v[word + 8];
 }
 
-Name stub_name(int space, Span key) {
+Name name_of_parts(int space, const Span *parts, size_t count) {
     uint32_t state[8], person[2];
     memcpy(state, IV, sizeof state);
     memcpy(person, "stubname", sizeof person);
@@ -69,17 +69,33 @@ Name stub_name(int space, Span key) {
     state[4] ^= (uint32_t)space; /* the salt */
     state[6] ^= person[0];
     state[7] ^= person[1];
-    size_t at = 0;
-    for (; key.len - at > BLOCK; at += BLOCK)
-        take_block(state, key.bytes + at, at + BLOCK, false);
     uint8_t block[BLOCK] = {0};
-    if (key.len)
-        memcpy(block, key.bytes + at, key.len - at);
-    take_block(state, block, key.len, true);
+    uint64_t bytes = 0;
+    size_t filled = 0;
+    for (size_t number = 0; number < count; number++) {
+        Span part = parts[number];
+        while (part.len) {
+            if (filled == BLOCK) {
+                take_block(state, block, bytes, false);
+                filled = 0;
+            }
+            size_t taken = part.len < BLOCK - filled ? part.len : BLOCK - filled;
+            memcpy(block + filled, part.bytes, taken);
+            filled += taken;
+            bytes += taken;
+            part = (Span){part.bytes + taken, part.len - taken};
+        }
+    }
+    memset(block + filled, 0, BLOCK - filled);
+    take_block(state, block, bytes, true);
     Name name;
     memcpy(name.bytes, state, NAME_BYTES);
     name.bytes[NAME_BYTES - 1] = (uint8_t)((name.bytes[NAME_BYTES - 1] & ~NAME_SPACE) | space);
     return name;
+}
+
+Name stub_name(int space, Span key) {
+    return name_of_parts(space, &key, 1);
 }
 
 /* Where a name stands among all: 30 bits under the enclave's key, above 2 that are 0. ids.py has the formula. */

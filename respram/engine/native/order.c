@@ -34,18 +34,12 @@ typedef struct Wanted { /* the item that is searched for */
     const Record *gone; /* an item with this address has the wanted name, and is not read */
 } Wanted;
 
-static Span name_of(const Order *order, const Record *record) {
-    Span key = record_key(record);
-    Span name = {key.bytes + order->name_at, key.len - order->name_at};
-    return name;
-}
-
 static int compare(const Order *order, const Ranked *item, const Wanted *wanted) {
     if (item->score != wanted->score)
         return item->score < wanted->score ? -1 : 1;
     if (item->record == wanted->gone)
         return 0;
-    Span name = name_of(order, item->record);
+    Span name = record_key(item->record);
     size_t shared = name.len < wanted->name.len ? name.len : wanted->name.len;
     int differ = shared ? memcmp(name.bytes, wanted->name.bytes, shared) : 0;
     if (differ)
@@ -210,7 +204,7 @@ static void *add(const Order *order, void *node, uint32_t height, OrderRoom *roo
 
 void order_add(Order *order, OrderRoom *room, double score, Record *record) {
     Ranked item = {score, record};
-    Wanted wanted = {score, name_of(order, record), NULL};
+    Wanted wanted = {score, record_key(record), NULL};
     if (!order->root) {
         order->root = take_leaf(room);
         order->height = 0;
@@ -275,7 +269,7 @@ static void take_out(const Order *order, void *node, uint32_t height, Arena *are
 }
 
 void order_remove(Order *order, Arena *arena, double score, const Record *record) {
-    Wanted wanted = {score, name_of(order, record), NULL};
+    Wanted wanted = {score, record_key(record), NULL};
     always(order->root);
     take_out(order, order->root, order->height, arena, record, &wanted);
     uint64_t left = count_of(order->root, order->height);
@@ -289,7 +283,7 @@ void order_remove(Order *order, Arena *arena, double score, const Record *record
 }
 
 void order_moved(Order *order, double score, const Record *before, Record *after) {
-    Wanted wanted = {score, name_of(order, after), before};
+    Wanted wanted = {score, record_key(after), before};
     void *node = order->root;
     for (uint32_t height = order->height; height; height--) {
         Inner *inner = node;

@@ -9,13 +9,12 @@
 
 typedef struct Ranked { /* the score is stored here unsealed, because the order depends on it */
     double score;
-    Record *record; /* of the member; its name is its key from `Order.name_at` on */
+    Record *record; /* of the member, which has its name for a key */
 } Ranked;
 
 typedef struct Order {
     void *root; /* NULL: it is empty */
     uint32_t height;
-    uint32_t name_at;
 } Order;
 
 /* nodes kept ready, so that a member that is stored finds its place without asking for memory */

@@ -156,7 +156,7 @@ bool outbox_drain(Engine *engine, uint64_t bytes_max, Buffer *out) {
     while (outbox->count && out->len < bytes_max) {
         const Waiting *waiting = outbox->queue[ring_place(outbox, outbox->first)];
         Span key = {waiting->key, waiting->key_bytes};
-        const Record *record = table_find(&engine->tables[waiting->db], waiting->hash, key);
+        const Record *record = keyspace_find(engine, waiting->db, waiting->hash, key);
         uint32_t stub = record ? 0 : stubs_find_key(&engine->stubs, waiting->db, key);
         if (stub && !stub_pack(engine, stub, &key, out))
             return false;

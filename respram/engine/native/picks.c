@@ -105,7 +105,7 @@ static bool tell_picked(Engine *engine, const Session *session, const Picked *pi
         const Record *member = picked->records[number];
         if (nested)
             reply_integer(engine, '*', 2);
-        reply_bulk(engine, member_name(record_key(member)));
+        reply_bulk(engine, record_key(member));
         if (with && member->db / DATABASES == ZSET)
             reply_score(engine, session->proto, *score_of(engine, member));
         else if (with)
@@ -121,7 +121,7 @@ static bool tell_one(Engine *engine, const Session *session, const Picked *picke
         return false;
     engine->moved += picked->count * SEEN_BYTES;
     if (member)
-        reply_bulk(engine, member_name(record_key(member)));
+        reply_bulk(engine, record_key(member));
     else
         reply_nil(engine, session->proto);
     return true;
@@ -167,7 +167,7 @@ HANDLER(spop) {
         return false;
     for (size_t number = 0; number < picked.count; number++) {
         bool found = false;
-        if (!family_let_go(engine, head, member_name(record_key(picked.records[number])), now_ms, &found))
+        if (!family_let_go(engine, head, record_key(picked.records[number]), now_ms, &found))
             /* the removals so far stay, and `dispatch` replies that memory is full */
             return reply_take_back(engine, reply_start, moved);
     }

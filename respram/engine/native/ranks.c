@@ -171,7 +171,7 @@ static bool reply_members(Engine *engine, const Session *session, const Family *
         for (size_t number = 0; number < got; number++) {
             if (nested)
                 reply_integer(engine, '*', 2);
-            reply_bulk(engine, member_name(record_key(found[number].record)));
+            reply_bulk(engine, record_key(found[number].record));
             if (told.scores)
                 reply_score(engine, session->proto, found[number].score);
         }
@@ -365,7 +365,7 @@ HANDLER(zrangestore) {
         size_t got = order_from_rank(&family->order, start, wanted, told.downwards, found);
         always(got == wanted);
         for (size_t number = 0; done && number < got; number++)
-            done = drafted_add(engine, &drafted, member_name(record_key(found[number].record)), found[number].score);
+            done = drafted_add(engine, &drafted, record_key(found[number].record), found[number].score);
     }
     bool was_there = family != NULL; /* the target may be the source */
     done = done && drafted_store(engine, session, &drafted, NOTE_ZRANGESTORE, now_ms);
@@ -397,7 +397,7 @@ static bool let_go_ranks(Engine *engine, const Session *session, uint64_t hash, 
         always(got == wanted);
         for (size_t number = 0; number < got; number++) {
             bool was_there = false;
-            if (!family_let_go(engine, head, member_name(record_key(found[number].record)), now_ms, &was_there))
+            if (!family_let_go(engine, head, record_key(found[number].record), now_ms, &was_there))
                 return false; /* the removals so far stay, and `dispatch` replies that memory is full */
             gone += was_there;
         }

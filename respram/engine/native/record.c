@@ -90,8 +90,9 @@ static uint8_t packed_flags(const Engine *engine, const Record *record) {
 
 size_t record_packed_bytes(const Engine *engine, const Record *record) {
     uint8_t flags = packed_flags(engine, record);
+    Whole whole = whole_of(engine, record);
     return PACKED_HEADER_BYTES + (flags & RECORD_SHADOWED ? 8u : 0u) + (flags & PACKED_SEALED ? 16u : 0u)
-           + (flags & PACKED_ADOPTED ? 8u : 0u) + record->key_bytes + record_lying(record).len;
+           + (flags & PACKED_ADOPTED ? 8u : 0u) + whole_bytes(&whole) + record_lying(record).len;
 }
 
 static uint8_t *put_number(uint8_t *out, uint64_t number, int bytes) {
@@ -101,11 +102,13 @@ static uint8_t *put_number(uint8_t *out, uint64_t number, int bytes) {
 }
 
 void record_pack(const Engine *engine, const Record *record, uint8_t *out) {
-    Span key = record_key(record), value = record_lying(record);
+    Span value = record_lying(record);
+    Whole whole = whole_of(engine, record);
+    size_t key_bytes = whole_bytes(&whole);
     uint8_t flags = packed_flags(engine, record);
     *out++ = flags;
     *out++ = record->db;
-    out = put_number(out, key.len, 4);
+    out = put_number(out, key_bytes, 4);
     out = put_number(out, value.len, 4);
     out = put_number(out, record->clock, 8);
     out = put_number(out, engine->nodes.numbers[record->node], 8);
@@ -119,10 +122,9 @@ void record_pack(const Engine *engine, const Record *record, uint8_t *out) {
         if (flags & PACKED_ADOPTED)
             out = put_number(out, seal->sealer, 8);
     }
-    if (key.len)
-        memcpy(out, key.bytes, key.len);
+    whole_put(&whole, out);
     if (value.len)
-        memcpy(out + key.len, value.bytes, value.len);
+        memcpy(out + key_bytes, value.bytes, value.len);
 }
 
 /* A stub with a shadow needs no deadline, which lies before it. Its stamp's own time stands there, or the shadow, if

@@ -13,7 +13,7 @@ typedef struct Ahead {
     Record *record; /* NULL: a stub */
     uint32_t stub;
     int db;
-    Span key; /* number of a stub, or index of its name */
+    Whole whole;
 } Ahead;
 
 typedef struct Search {
@@ -27,7 +27,7 @@ static int find_ahead(void *context, const Record *record) {
     if (record->clock <= search->latest)
         return 0;
     Ahead ahead = {record->clock, search->engine->nodes.numbers[record->node], (Record *)record, 0, record->db,
-        record_key(record)};
+        whole_of(search->engine, record)};
     return buffer_append(&search->found, &ahead, sizeof ahead) ? 0 : -1;
 }
 
@@ -37,8 +37,14 @@ static int find_stub_ahead(void *context, uint32_t number) {
     if (stub_clock(stub) <= search->latest)
         return 0;
     Ahead ahead = {stub_clock(stub), search->engine->nodes.numbers[stub->node], NULL, number, name_space(&stub->name),
-                   {stub->name.bytes, NAME_BYTES}};
+                   {.name = {stub->name.bytes, NAME_BYTES}}};
     return buffer_append(&search->found, &ahead, sizeof ahead) ? 0 : -1;
+}
+
+static int by_bytes(Span one, Span other) {
+    size_t least = one.len < other.len ? one.len : other.len;
+    int order = least ? memcmp(one.bytes, other.bytes, least) : 0;
+    return order ? order : (one.len > other.len) - (one.len < other.len);
 }
 
 static int by_stamp(const void *one, const void *other) {
@@ -50,10 +56,9 @@ static int by_stamp(const void *one, const void *other) {
     /* Only a faulty peer uses a stamp twice; any order will do if it is the same everywhere. */
     if (first->db != second->db)
         return first->db < second->db ? -1 : 1;
-    Span key = first->key, other_key = second->key;
-    size_t least = key.len < other_key.len ? key.len : other_key.len;
-    int order = least ? memcmp(key.bytes, other_key.bytes, least) : 0;
-    return order ? order : (key.len > other_key.len) - (key.len < other_key.len);
+    int order = memcmp(first->whole.length, second->whole.length, NAME_LENGTH_BYTES);
+    order = order ? order : by_bytes(first->whole.key, second->whole.key);
+    return order ? order : by_bytes(first->whole.name, second->whole.name);
 }
 
 static int64_t sooner(int64_t one_ms, int64_t other_ms) {
@@ -64,11 +69,15 @@ static int64_t sooner(int64_t one_ms, int64_t other_ms) {
 static bool write_again(Engine *engine, Record *record, uint64_t clock, int64_t now_ms) {
     int64_t horizon_ms = now_ms + engine->settings.max_ttl_ms;
     bool is_stub = record->flags & RECORD_STUB;
-    if (!buffer_reserve(&engine->scratch, record_value_bytes(record)))
+    Whole whole = whole_of(engine, record);
+    size_t key_bytes = whole_bytes(&whole), value_bytes = record_value_bytes(record);
+    if (!buffer_reserve(&engine->scratch, key_bytes + value_bytes))
         return false;
-    engine->scratch.len = record_value_bytes(record);
-    record_get_value(record, engine->scratch.bytes);
-    Content content = {.bytes = {engine->scratch.bytes, engine->scratch.len}, .position = record->position,
+    engine->scratch.len = key_bytes + value_bytes;
+    Span key = {engine->scratch.bytes, key_bytes};
+    whole_put(&whole, engine->scratch.bytes);
+    record_get_value(record, engine->scratch.bytes + key_bytes);
+    Content content = {.bytes = {engine->scratch.bytes + key_bytes, value_bytes}, .position = record->position,
                        .kind = (uint8_t)record_kind(record)};
     if (!is_stub)
         content.seal = engine->nodes.seals[record->node];
@@ -77,13 +86,13 @@ static bool write_again(Engine *engine, Record *record, uint64_t clock, int64_t 
         buffer_clear(&engine->scratch, SCRATCH_KEPT_BYTES_MAX);
         return false;
     }
-    uint64_t hash = keyspace_hash(engine, record_key(record));
-    record = keyspace_write(engine, record, record->db, hash, record_key(record), is_stub ? NULL : &content, clock,
+    uint64_t hash = keyspace_hash(engine, key);
+    record = keyspace_write(engine, record, record->db, hash, key, is_stub ? NULL : &content, clock,
                             (uint16_t)node, sooner(record_deadline_ms(record), horizon_ms),
                             sooner(record_shadow_ms(record), now_ms + SHADOW_MS_MAX), record->flags & RECORD_IMPLICIT,
                             now_ms, 0);
     if (record)
-        outbox_add(engine, record->db, hash, record_key(record), record->key_bytes + content.bytes.len);
+        outbox_add(engine, record->db, hash, key, key_bytes + value_bytes);
     buffer_clear(&engine->scratch, SCRATCH_KEPT_BYTES_MAX);
     return record != NULL;
 }

@@ -67,7 +67,7 @@ static bool choose_of(Engine *engine, const Sets *sets, size_t its, int rule, ui
     for (uint64_t place = family ? family->dying : 0; family && place < family->count && chosen->count < most;
          place++) {
         const Record *member = family_member(family, place);
-        Span name = member_name(record_key(member));
+        Span name = record_key(member);
         chosen->looks++;
         if (!belongs(engine, sets, its, rule, name, now_ms, &chosen->looks))
             continue;
@@ -120,7 +120,7 @@ static bool tell_sets(Engine *engine, const Session *session, const Command *com
         for (size_t number = 0; number < chosen.count; number++) {
             const Record *member;
             memcpy(&member, chosen.records.bytes + number * sizeof member, sizeof member);
-            reply_bulk(engine, member_name(record_key(member)));
+            reply_bulk(engine, record_key(member));
         }
         count(engine, &sets, &chosen);
     }
@@ -145,7 +145,7 @@ static bool store_sets(Engine *engine, const Session *session, const Command *co
     for (size_t number = 0; done && number < chosen.count; number++) {
         const Record *member;
         memcpy(&member, chosen.records.bytes + number * sizeof member, sizeof member);
-        done = drafted_add(engine, &drafted, member_name(record_key(member)), 0);
+        done = drafted_add(engine, &drafted, record_key(member), 0);
     }
     done = done && drafted_store(engine, session, &drafted, note, now_ms);
     if (done)
@@ -289,7 +289,7 @@ static bool scan_members(Engine *engine, Session *session, const Command *comman
         const Record *member = family_member(family, --at);
         if (small)
             member = ranked[walked].record;
-        Span name = member_name(record_key(member));
+        Span name = record_key(member);
         value_bytes += record_value_bytes(member);
         walked++;
         if (glob) {
@@ -314,7 +314,7 @@ static bool scan_members(Engine *engine, Session *session, const Command *comman
     reply_bulk(engine, (Span){digits, digits_of(at > dying ? (int64_t)at : 0, digits)});
     reply_integer(engine, '*', (int64_t)(scan.names_alone ? told : 2 * told));
     for (uint64_t number = 0; number < told; number++) {
-        reply_bulk(engine, member_name(record_key(found[number])));
+        reply_bulk(engine, record_key(found[number]));
         if (kind == ZSET)
             reply_scanned(engine, *score_of(engine, found[number]), small);
         else if (!scan.names_alone)

@@ -57,6 +57,7 @@ size_t digits_of(int64_t number, uint8_t out[20]);
 
 /* -- hash.c -------------------------------------------------------------------------------------- */
 uint64_t hash_key(const uint64_t secret[2], const uint8_t *bytes, size_t len);
+uint64_t hash_parts(const uint64_t secret[2], const Span *parts, size_t count);
 uint64_t hash_words(const uint64_t secret[2], const uint64_t *words, size_t count, uint8_t byte, Span key);
 
 /* -- arena.c: where record blocks come from ------------------------------------------------------ */
@@ -124,8 +125,8 @@ typedef struct Record {
     uint16_t slot; /* index of its wheel slot */
     uint8_t db;
     uint8_t flags;
-    uint32_t position; /* low half of the seal's position; see seal.c */
-    uint8_t body[]; /* [shadow, 6 bytes] key value */
+    uint32_t position; /* low half of the seal's position; see seal.c. Of a head: the number of its family */
+    uint8_t body[]; /* [shadow, 6 bytes] key value; a member has its name alone for a key, see members.c */
 } Record;
 
 #define RECORD_HEADER_BYTES offsetof(Record, body)
@@ -211,6 +212,9 @@ typedef struct Table {
 } Table;
 
 Record *table_find(const Table *table, uint64_t hash, Span key);
+/* that one which has this number in the kin `back` bytes before it */
+Record *table_find_member(const Table *table, uint64_t hash, Span name, size_t back, uint32_t family);
+const Record *table_peek(const Table *table, uint64_t hash); /* what probably is under a key: to fetch memory ahead */
 bool table_make_room(Table *table); /* for one more record */
 void table_insert(Table *table, uint64_t hash, Record *record);
 void table_remove(Table *table, const Record *record);

@@ -421,7 +421,7 @@ static bool stub_of_record(Engine *engine, Record *record, int64_t now_ms) {
         return false;
     int64_t deadline_ms = record_deadline_ms(record), shadow_ms = record_shadow_ms(record);
     int64_t end_ms = shadow_ms ? shadow_ms : deadline_ms;
-    Name name = stub_name(record->db, record_key(record));
+    Name name = record_called(engine, record);
     if (!engine->digests.enabled && !digest_make_stub_room(engine, end_ms, record->clock, now_ms)) {
         stubs_give(&engine->stubs, number);
         return false;

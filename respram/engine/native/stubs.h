@@ -38,6 +38,7 @@ typedef struct Stubs {
 } Stubs;
 
 Name stub_name(int space, Span key);
+Name name_of_parts(int space, const Span *parts, size_t count); /* of a key in parts that follow each other */
 uint32_t name_point(const uint64_t ids_key[2], const Name *name);
 uint32_t key_point(const uint64_t ids_key[2], int db, Span key);
 #define NAME_SPACE 0x3f /* these bits of its last byte: its space */

@@ -88,7 +88,13 @@ static inline bool next_line(const Lines *lines, uint64_t moved, uint64_t home, 
     return *at != home;
 }
 
-static Record *find_in(const Lines *lines, uint64_t moved, uint64_t hash, Span key) {
+/* Whether the kin `back` bytes before a member have this number; a record of another kind has none, and `back` is 0. */
+static inline bool is_of(const Record *record, size_t back, uint32_t family) {
+    return !back || ((const Kin *)((const uint8_t *)record - back))->family == family;
+}
+
+static inline Record *find_in(const Lines *lines, uint64_t moved, uint64_t hash, Span key, size_t back,
+                              uint32_t family) {
     uint8_t tag = tag_of(hash);
     uint64_t upper = (hash >> 32) & 0xffff, home = home_of(lines, (uint32_t)hash), at = home;
     do {
@@ -99,20 +105,29 @@ static Record *find_in(const Lines *lines, uint64_t moved, uint64_t hash, Span k
                 continue;
             Record *record = record_of(slot);
             Span own = record_key(record);
-            if (own.len == key.len && (!key.len || memcmp(own.bytes, key.bytes, key.len) == 0))
+            if (own.len == key.len && (!key.len || memcmp(own.bytes, key.bytes, key.len) == 0)
+                && is_of(record, back, family))
                 return record;
         }
     } while (next_line(lines, moved, home, &at));
     return NULL;
 }
 
-Record *table_find(const Table *table, uint64_t hash, Span key) {
+static inline Record *find_here(const Table *table, uint64_t hash, Span key, size_t back, uint32_t family) {
     if (unlikely(table->old.count) && home_of(&table->old, (uint32_t)hash) >= table->moved) {
-        Record *record = find_in(&table->old, table->moved, hash, key);
+        Record *record = find_in(&table->old, table->moved, hash, key, back, family);
         if (record)
             return record;
     }
-    return likely(table->now.count) ? find_in(&table->now, 0, hash, key) : NULL;
+    return likely(table->now.count) ? find_in(&table->now, 0, hash, key, back, family) : NULL;
+}
+
+Record *table_find(const Table *table, uint64_t hash, Span key) {
+    return find_here(table, hash, key, 0, 0);
+}
+
+Record *table_find_member(const Table *table, uint64_t hash, Span name, size_t back, uint32_t family) {
+    return find_here(table, hash, name, back, family);
 }
 
 /* A load, not a hint: nobody waits for it, and a hint is dropped where the address is not in the TLB, which with
@@ -148,6 +163,14 @@ void table_prefetch_record(const Table *table, uint64_t hash) {
         prefetch_in(&table->old, hash, table->lead);
     if (likely(table->now.count))
         prefetch_in(&table->now, hash, table->lead);
+}
+
+const Record *table_peek(const Table *table, uint64_t hash) {
+    if (!table->now.count)
+        return NULL;
+    const Line *line = &table->now.lines[home_of(&table->now, (uint32_t)hash)];
+    uint64_t found = candidates(line, tag_of(hash));
+    return found ? record_of(line->slots[__builtin_ctzll(found) >> 3]) : NULL;
 }
 
 /* -- changing lines ------------------------------------------------------------------------------ */

@@ -199,7 +199,7 @@ static Verdict count_over(void *context, Record *record) {
         over->count += !family || family->count != family->dying;
     } else if (is_member(record->db) && record->db % DATABASES == over->db) {
         Family *family = family_with(over->engine, record);
-        Span key = member_head(record_key(record));
+        Span key = family_key(family);
         const Record *head = family->headed
             ? family_head(over->engine, over->db, keyspace_hash(over->engine, key), key, over->now_ms) : NULL;
         if (head && family->count != family->dying && family->counted != over->engine->changes
