@@ -23,8 +23,8 @@ class Wheel:
         self.slots: list[dict[int, dict[Row, None]]] = [{} for _ in SHIFTS]
 
     def place(self, item: Row, due_ms: int, now_ms: int) -> None:
-        ahead = due_ms - now_ms
-        level = 0 if ahead < REACH[0] else 1 if ahead < REACH[1] else 2 if ahead < REACH[2] else 3
+        left_ms = due_ms - now_ms
+        level = 0 if left_ms < REACH[0] else 1 if left_ms < REACH[1] else 2 if left_ms < REACH[2] else 3
         item.due_ms, item.level = due_ms, level
         tick = due_ms >> SHIFTS[level]
         slot = self.slots[level].get(tick)
