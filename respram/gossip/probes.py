@@ -299,7 +299,7 @@ class Probes:
                 self.expected[number] = now_ms
         for number, linked_ms in list(self.expected.items()):
             member = self.book.members.get(number)
-            if now_ms - linked_ms > EXPECTED_MS or member is None or member.status > DEAD:
+            if now_ms - linked_ms > EXPECTED_MS or member is None or member.status > DEAD or self._is_replaced(member):
                 del self.expected[number]
         heard = sum(self._heard_since(number, self.window_from_ms - 1) for number in self.expected)
         low = 2 * heard < len(self.expected) or self._is_cut_off()
@@ -315,6 +315,10 @@ class Probes:
             self.host.state = READY
             self.host.report("reconnected", f"answering={heard} expected={len(self.expected)}")
         self.book.forget_ended(now_ms - policy.dead_remembered_ms)
+
+    def _is_replaced(self, member: Member) -> bool:
+        """Whether it is dead, and another start of the node is there at its address: it answers in its place."""
+        return member.status == DEAD and member.address in self.book.at_address
 
     def _is_cut_off(self) -> bool:
         """Members of the enclave are thought dead, and there is no link to anybody. They may as well be alive, and it

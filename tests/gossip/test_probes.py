@@ -140,6 +140,23 @@ def test_half_gone_is_not_isolated_and_more_than_half_for_half_a_minute_is() -> 
         assert bench.core.state == expected, silent
 
 
+def test_members_that_were_killed_and_run_again_at_their_addresses_isolate_nobody() -> None:
+    """A start is another member: nobody waits for an answer of one whose place another has taken."""
+    bench = stand()
+    answer(bench, set(), 11_000)
+    there = [(place + 1, 0x200 + place) for place in range(4)]  # links and numbers
+    for start in range(8):
+        place = start % 4
+        link, number = there[place]
+        bench.take(bench.core.closed(link, bench.now))
+        answer(bench, set(), 30_000)
+        assert status(bench, number) == DEAD
+        there[place] = 11 + start, 0x300 + start
+        bench.meet(11 + start, replace(member(0x300 + start), address=member(0x200 + place).address))
+        answer(bench, set(), 5_000)
+        assert bench.core.state == READY, (start, bench.reports("isolated"))
+
+
 def test_an_isolated_node_dials_its_roots_and_the_dead_and_comes_back() -> None:
     bench = stand()
     bench.core.partners.roots = [b"root:1"]
