@@ -137,7 +137,7 @@ def report(found: Workload, *, has_lua: bool = False) -> str:
             "has passed"
         )
     if found.eternal_keys:
-        lines.append(f"{found.eternal_keys:,} keys have no TTL today; here every key gets one")
+        lines.append(f"keys without a TTL today: {found.eternal_keys:,}; here every key gets one")
     if found.lines_unread:
         lines.append(
             f"{found.lines_unread:,} lines were not lines of MONITOR, or were longer than {LINE_BYTES_MAX:,} bytes"
