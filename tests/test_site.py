@@ -84,6 +84,11 @@ def test_dead_links_and_headings_of_built_pages_are_told(tmp_path: Path) -> None
     assert site.dead_links(tmp_path) == ["index.html: a/#two (no such heading)", "index.html: b/", "index.html: p.png"]
 
 
+def test_the_title_of_a_decision_begins_with_its_number() -> None:
+    pages = sorted((ROOT / "docs/decisions").glob("[0-9]*.md"))
+    assert [page.name for page in pages if not page.read_text().startswith(f"# {page.name[:4]}: ")] == []
+
+
 def test_the_list_of_decisions_has_all_of_them_by_their_titles() -> None:
     lines = list(site.decisions(ROOT / "docs/decisions"))
     assert len(lines) == len(list((ROOT / "docs/decisions").glob("[0-9]*.md"))) > 30
