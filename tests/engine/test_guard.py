@@ -12,7 +12,7 @@ from respram.engine.pure.guard import GUARD_STEPS_MAX
 from respram.glob import GLOB_BYTES_MAX, glob_match, glob_steps
 from tests import dear
 
-from .conftest import PURE_ONLY
+from .conftest import ENGINES, PURE_ONLY
 from .rig import NOW, SETTINGS, Cold, request
 
 PIECES = [b"a", b"b", b"c", b"-", b"*", b"**", b"?", b"[", b"]", b"^", b"\\", b"[a-c]", b"[^b]", b"[c-a]", b"[\\]]",
@@ -58,6 +58,25 @@ def test_every_key_is_asked_for_with_the_rights_that_the_command_needs(engine: E
                  (b"EXISTS", b"r:1", b"other"), (b"MSET", b"w:1", b"1", b"r:1", b"2"), (b"GET", b""),
                  (b"INCR", b"both")):  # fmt: skip
         assert ask(*cold) == b"+cold\r\n", cold
+
+
+SOME = PATTERN | st.sampled_from([b"a*", b"ab*", b"*", b"b*", b"\\a*"])
+
+
+@dear.sampled(
+    60, 400, st.dictionaries(SOME, st.integers(0, READ | WRITE), max_size=4), st.lists(TEXT, min_size=1, max_size=3)
+)
+def test_a_guard_allows_what_its_patterns_match(patterns: dict[bytes, int], keys: list[bytes]) -> None:
+    for name in ENGINES:
+        ask = guarded(make(name, SETTINGS), patterns)
+        for modes, words in ((READ, [b"MGET", *keys]), (WRITE, [b"MSET", *(w for key in keys for w in (key, b"v"))]),
+                             (READ, [b"GET", keys[0]]), (0, [b"EXISTS", *keys])):
+            asked = keys[:1] if words[0] == b"GET" else keys
+            allowed = all(
+                any(have & modes == modes and glob_match(pattern, key) for pattern, have in patterns.items())
+                for key in asked
+            )
+            assert (ask(*words) != b"+cold\r\n") is allowed, (name, words, patterns)
 
 
 def test_a_command_whose_keys_are_counted_is_left_to_the_commands(engine: Engine) -> None:
