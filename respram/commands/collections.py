@@ -12,7 +12,7 @@ from respram.commands.deadlines import deadline_for
 from respram.commands.node import Conn
 from respram.commands.reply import BREATH, Breath, Each, OverrunError, Reply
 from respram.commands.texts import INVALID_CURSOR, NOT_AN_INTEGER, SYNTAX, WRONG_TYPE
-from respram.engine.api import EXPIRED, Engine, Entry, Member
+from respram.engine.api import EXPIRED, STORED_BYTES, Engine, Entry, Member
 from respram.errors import ClientError
 from respram.integers import INT64_MAX, UINT64_MAX, parse_int, parse_uint
 from respram.record import HASH, SET, ZSET, member_key
@@ -165,8 +165,11 @@ class Seen:
 
 
 def replace(conn: Conn, key: bytes, kind: int, names: dict[bytes, bytes], event: bytes) -> None:
-    """Replaces the key by a collection of these members."""
+    """Replaces the key by a collection of these members. AllowanceError, before anything has changed, if they are more
+    than a command may store.
+    """
     engine, db = conn.node.engine, conn.session.db
+    engine.spend(STORED_BYTES * len(names))
     engine.let_go(db, key, conn.now_ms, b"")
     if names:
         begin(conn, key, kind)

@@ -23,7 +23,7 @@ from respram.commands.texts import (
     invalid_expire,
 )
 from respram.commands.walking import walk
-from respram.engine.api import NEW, Entry
+from respram.engine.api import NEW, STORED_BYTES, Entry
 from respram.errors import ClientError
 from respram.integers import parse_int
 from respram.record import DATABASES
@@ -244,6 +244,7 @@ def put_copy(conn: Conn, source: bytes, entry: Entry, target_db: int, target: by
         engine.store(target_db, target, entry.value, entry.deadline_ms, entry.implicit, now_ms, event)
         return
     found = members(conn, source)
+    engine.spend(STORED_BYTES * len(found))
     engine.let_go(target_db, target, now_ms, b"")
     engine.found(target_db, target, entry.kind, entry.deadline_ms, entry.implicit, now_ms)
     for one in found:

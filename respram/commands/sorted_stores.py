@@ -9,6 +9,7 @@ from respram.commands.letting_go import let_go_or_refuse
 from respram.commands.node import Conn
 from respram.commands.reply import Reply
 from respram.commands.scores import stored_score
+from respram.engine.api import STORED_BYTES
 from respram.engine.ranking import Item
 from respram.engine.scores import with_score
 from respram.record import ZSET
@@ -22,6 +23,7 @@ def store_items(conn: Conn, name: bytes, key: bytes, items: list[Item]) -> Reply
         if there is not None:
             let_go_or_refuse(conn, name, key)
         return 0
+    engine.spend(STORED_BYTES * len(items))
     if there is not None:
         engine.let_go(db, key, now_ms, b"")  # overwriting a head of the same kind would keep its members
     deadline_ms, implicit = deadline_for(conn, None)

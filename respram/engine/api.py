@@ -49,8 +49,8 @@ QUEUED_BYTES_MAX = 32 << 20  # of the arguments that one session queues in MULTI
 FEED_MOVED_BYTES_MAX = 2 << 20  # of values read and written by one call of `feed`, before other clients are served
 FEED_COMMAND_US = 4  # a command of `dispatch` that took longer counts for several commands of the turn
 ALLOWED_BYTES_LEAST = 1 << 20  # see `allow`
-# A member that a command visits counts for this many bytes of values: 1,000 members take as long as a MiB.
-LOOK_BYTES = 1 << 10
+# What a member counts in bytes of values: where it is visited (1,000 take as long as a MiB), and where it is stored.
+LOOK_BYTES, STORED_BYTES = 1 << 10, 512
 # What a record counts that a look at what is overdue passes, for the turn alone: a turn ends after 262,144 of them,
 # which take the native engine some milliseconds. A command cannot help how much ends at one moment.
 PASSED_BYTES = 8

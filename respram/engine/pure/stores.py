@@ -5,14 +5,12 @@ It is a write over whatever is under the key, with the default TTL. A result of 
 for `dispatch`, which knows who may.
 """
 
-from respram.engine.api import HOT_BYTES_MAX, Session
+from respram.engine.api import HOT_BYTES_MAX, STORED_BYTES, Session
 from respram.engine.pure import family
 from respram.engine.pure.keyspace import Keyspace
 from respram.record import NAME_LENGTH
 
 FRAME_BYTES = 32  # cost of a part of a reply, as in the native engine
-
-STORED_BYTES = 512  # a member that is stored counts for this many bytes: half a microsecond
 
 Member = tuple[bytes, bytes]  # name and value
 
