@@ -36,7 +36,7 @@ BAD_GENERATIONS = ClientError(b"ERR generations must be in the range [2, %d]" % 
 BAD_INFORMATION = ClientError(b"ERR Invalid information value")
 FULL = Error(b"ERR non scaling filter is full")
 # An item counts for this many bytes of its command's share: it takes 10 to 30 us. So a command has about 1,000 items.
-ITEM_BYTES = 32 << 10
+ITEM_BYTES = 30 << 10
 
 
 @dataclass(slots=True)

@@ -30,6 +30,10 @@ BREATH_BYTES = 64 << 10
 # busy machine would refuse what an idle one serves.
 EXEC_US_MAX = 40_000
 NO_TIME_US = -1
+# A transaction of so few commands is never refused by its time. What it may read bounds it: a value of 16 MiB takes a
+# slow machine as long as EXEC_US_MAX.
+FEW_COMMANDS = 4
+ANY_TIME_US = 1 << 40
 
 NESTED = ClientError(b"ERR MULTI calls can not be nested")
 EXEC_ALONE = ClientError(b"ERR EXEC without MULTI")
@@ -123,7 +127,7 @@ def exec_command(conn: Conn, argv: list[bytes]) -> Reply:
         return NIL_ARRAY
     if any(command.grows for command, _ in commands) and conn.node.engine.full():
         raise ABORTED_FULL
-    _begin(conn)
+    _begin(conn, len(commands))
     try:
         conn.node.engine.allow(own_bytes)
         # Each reply is encoded when it is made: a queued HELLO changes the protocol of the rest.
@@ -155,7 +159,7 @@ def _exec_queued(conn: Conn) -> Reply:
     if not session.midway and is_changed(conn):
         leave(conn)
         return NIL_ARRAY
-    _begin(conn)
+    _begin(conn, session.queued)
     try:
         if not session.midway:  # otherwise the engine has begun it
             engine.allow(session.queued_bytes + LOOK_BYTES * session.queued_work)
@@ -172,9 +176,9 @@ def _exec_queued(conn: Conn) -> Reply:
     return Raw(b"")
 
 
-def _begin(conn: Conn) -> None:
-    conn.executing, conn.scripts_us, conn.exec_end_us = True, 0, conn.node.worked_us() + EXEC_US_MAX
-    conn.exec_short = False
+def _begin(conn: Conn, count: int) -> None:
+    conn.executing, conn.scripts_us, conn.exec_short = True, 0, False
+    conn.exec_end_us = conn.node.worked_us() + (EXEC_US_MAX if count > FEW_COMMANDS else ANY_TIME_US)
 
 
 def take_over(conn: Conn) -> None:

@@ -288,6 +288,25 @@ def test_a_transaction_that_holds_the_node_for_too_long_ends_in_refusals(engine:
 
 
 @pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("first", [b"PTTL k", b"CLIENT GETNAME"])
+def test_a_transaction_of_few_commands_is_not_refused_by_its_time(engine: str, first: bytes) -> None:
+    """The gateway reads a value of 16 MiB in one with its TTL and its age: 30 ms of a core, and more of a slow one."""
+    rig = Rig(ENGINES[engine])
+    client = rig.connect()
+    client(b"SET", b"k", b"x" * Limits().bulk_bytes_max)
+    rig.node.worked_us = iter(range(0, 1 << 60, 30_000)).__next__
+    for more in (0, 1):
+        client(b"MULTI")
+        client(*first.split())
+        client(b"GET", b"k")
+        for _ in range(1 + 2 * more):
+            client(b"OBJECT", b"IDLETIME", b"k")
+        reply = client(b"EXEC")
+        assert (b"-" + TOOK_TOO_LONG.text in reply) == bool(more)
+        assert more or reply.count(b"x" * Limits().bulk_bytes_max) == 1
+
+
+@pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("first", [b"TIME", b"CLIENT GETNAME"])
 def test_late_in_a_transaction_a_command_may_look_at_no_more_than_there_is_time_for(engine: str, first: bytes) -> None:
     """Else the last one could take as long as all before it together."""
