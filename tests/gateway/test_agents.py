@@ -4,8 +4,8 @@ second of a core, and each process of a run collects every file."""
 import asyncio
 import sys
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -126,15 +126,32 @@ def test_bytes_that_are_no_text_come_in_base64_and_names_that_are_none_are_not_l
     run(over_http, node, gateway, use)
 
 
+@contextmanager
+def written_again_and_again(client: "redis.Redis", key: str) -> Iterator[None]:
+    over = threading.Event()
+
+    def write() -> None:
+        while not over.wait(0.5):
+            client.set(key, 1, ex=60)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        yield
+    finally:
+        over.set()
+        writer.join()
+
+
 @BOTH
 def test_watch_returns_as_soon_as_something_happens_and_not_before(
     connect: Any, node: LiveNode, gateway: LiveGateway, direct: "redis.Redis"
 ) -> None:
     async def use(client: "Client") -> None:
         assert await call(client, "repram_watch", prefix="heard:", wait_seconds=0.2) == {"events": [], "lost": 0}
-        threading.Timer(0.5, lambda: direct.set("heard:1", 1, ex=60)).start()
-        got = await call(client, "repram_watch", prefix="heard:", wait_seconds=20)
-        assert [(one["event"], one["key"]) for one in got["events"]] == [("set", "heard:1")]
+        with written_again_and_again(direct, "heard:1"):  # before the watch has begun it is not heard
+            got = await call(client, "repram_watch", prefix="heard:", wait_seconds=20)
+        assert {(one["event"], one["key"]) for one in got["events"]} == {("set", "heard:1")}
 
     run(connect, node, gateway, use)
 
