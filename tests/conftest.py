@@ -26,6 +26,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # Also where pyproject.toml is not found: a page of the docs runs some tests from a folder of its own.
+    config.addinivalue_line("markers", "slow: takes long, or says again what another test says")
     timing.JUDGED = config.getoption("--timed")
 
 
