@@ -243,8 +243,6 @@ class Replica:
         return token, outputs + self._done(effects, now)
 
     def _goes_first(self, request: Request) -> bool:
-        if request.touches and self.engine.waiting_bytes():
-            return True
         if request.touches:
             return bool(self.engine.waiting_bytes()) or self.engine.waits(request.db, request.keys)
         here = self.core.homes.is_here
@@ -261,7 +259,8 @@ class Replica:
     def served(self, who: int, number: int, outcome: int, replies: bytes, records: Fetched, now: Now) -> list[Output]:
         """Answers a Serve that has run. Of a collection the records say who is in it, and not who was taken out; of
         COPY to another database and of a script they say nothing of what else was written. Then all that was written
-        goes before the answer, on its link; and where a majority decides, it is among what a majority has accepted. """
+        goes before the answer, on its link; and where a majority decides, it is among what a majority has accepted.
+        """
         outputs, written = self._flush(now) if records.partial and self.engine.waiting_bytes() else ([], [])
         pieces = records.pieces + (written if self.core.majority.is_on else [])
         return outputs + self._done(self.core.served(who, number, outcome, replies, pieces, now), now)

@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-
 enum { IN_ANY, IN_ALL, IN_NONE };   /* union, intersection, difference */
 enum { SUM, LEAST, GREATEST };      /* of the scores that a member has */
 enum { TAKES_WITHSCORES = 1, TAKES_WEIGHTS = 2, TAKES_LIMIT = 4 };
