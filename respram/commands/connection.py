@@ -16,7 +16,7 @@ from respram.commands.pubsub import forget_subscriptions
 from respram.commands.reply import OK, Reply, Simple
 from respram.commands.scripts import abandon
 from respram.commands.texts import DB_RANGE, NOT_AN_INTEGER, ONE_LINE, REDIS_VERSION, SYNTAX, shown, wrong_arity
-from respram.commands.tracking import forget_tracking
+from respram.commands.tracking import forget_reader, forget_tracking
 from respram.commands.transactions import leave
 from respram.errors import ClientError
 from respram.integers import parse_int
@@ -212,7 +212,7 @@ def forget(conn: Conn) -> None:
     if conn.node.busy is conn:
         abandon(conn)
     forget_subscriptions(conn)
-    forget_tracking(conn)
+    forget_reader(conn)
     if conn.node.peers is not None:
         conn.node.peers.forget(conn)
     if conn.node.truth is not None:

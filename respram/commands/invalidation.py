@@ -3,8 +3,9 @@
 Two ways, as in Redis. By default the node remembers which client read which key, in a table bounded
 by `tracking-table-max-keys`, and tells each once. With BCAST it remembers nothing: a client hears of
 every change under its prefixes. Keys are told without their database, so a client may hear of a key
-it did not read, never the other way round. This file finds the clients that a change concerns; `telling.py` decides
-which are told at once and which later.
+it did not read, never the other way round. An entry names a connection by its id, and stays until the
+key changes: a client that switches tracking off and on again is told of what it read before. This file
+finds the clients that a change concerns; `telling.py` decides which are told at once and which later.
 
 A client that changes a key itself finds the push behind its own command's reply: a push before it
 would make it drop the value it is about to store.
@@ -58,7 +59,7 @@ def _note(node: Node, key: bytes, reader: Conn) -> None:
     if readers is None:
         readers = node.tracked[key] = {}
         node.tracked_bytes += len(key) + TRACKED_KEY_BYTES
-    readers[reader] = None
+    readers[reader.id] = None
 
 
 def trim(node: Node) -> None:
@@ -86,8 +87,9 @@ def _tell_readers(node: Node, key: bytes, author: Conn | None) -> None:
     if readers is None:
         return
     node.tracked_bytes -= len(key) + TRACKED_KEY_BYTES
-    for reader in readers:
-        if reader.tracking is None or reader.tracking.broadcast or not wants(reader, key, author):
+    for number in readers:
+        reader = node.clients.get(number)
+        if reader is None or reader.tracking is None or reader.tracking.broadcast or not wants(reader, key, author):
             continue
         if reader is author:
             tell(reader, [key])  # after its reply

@@ -256,7 +256,11 @@ class Conn:
             and not (self.hint_due or self.node.strict and not self.session.decides)
         )
         self.session.permitted, self.session.guard = self.account.permitted, self.node.guard_of(self.account)
-        self.session.tracks = self.tracking is not None and not (self.tracking.broadcast or self.tracking.opt_in)
+        wish = self.tracking
+        self.session.tracks = wish is not None and not (wish.broadcast or wish.opt_in)
+        self.session.hears = (
+            wish is not None and not (wish.broadcast or wish.no_loop) and wish.redirect in (0, self.id)
+        )
         self.session.hot = fast and self.queue is None
         # Behind a command that is queued here all others are, for their order.
         keeps = self.node.limits.multi_keys_max if fast and not self.subscribed else 0
@@ -368,7 +372,8 @@ class Node:
     trackers: dict[Conn, None] = field(default_factory=dict)
     prefixes: dict[bytes, dict[Conn, None]] = field(default_factory=dict)  # prefixes of trackers with BCAST
     prefix_lengths: dict[int, int] = field(default_factory=dict)  # number of prefixes of each length
-    tracked: dict[bytes, dict[Conn, None]] = field(default_factory=dict)  # key to the clients that read it
+    readers: dict[Conn, None] = field(default_factory=dict)  # those that track, and those that did
+    tracked: dict[bytes, dict[int, None]] = field(default_factory=dict)  # key to the ids of clients that read it
     tracked_bytes: int = 0  # approximate size of this table
     # clients that wait for a key, longest first
     blocked: dict[tuple[int, bytes], dict[Conn, None]] = field(default_factory=dict)

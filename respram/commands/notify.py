@@ -94,7 +94,7 @@ def observe(node: Node) -> None:
     anyway. A miss or a slow command is seen by `commands/` only, so these two switch reads off.
     """
     flags = node.event_flags if node.event_flags & OUTGOING else 0
-    listening = bool(flags or node.trackers or node.blocked)
+    listening = bool(flags or node.trackers or node.tracked or node.blocked)
     now_ms = node.wall_us() // 1000
     timed = 0 <= node.limits.slow_threshold_us < FAST_TIMED_US
     writes_seen = bool(flags & ~(OUTGOING | EXPIRY | MISS))
@@ -108,8 +108,10 @@ def observe(node: Node) -> None:
             return
         if name == NEW and node.blocked:
             wake_waiting(node, db, key)
-        if node.trackers and name != NEW:
+        if (node.trackers or node.tracked) and name != NEW:
             invalidate(node, key)
+            if not (node.trackers or node.tracked):
+                observe(node)
         event(node, name, db, key)
 
     node.engine.observer = seen if listening else None

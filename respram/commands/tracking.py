@@ -49,6 +49,7 @@ def client_tracking(conn: Conn, argv: list[bytes]) -> Reply:
             _listeners(conn.node, prefix)[conn] = None
     conn.tracking = asked
     conn.node.trackers[conn] = None
+    conn.node.readers[conn] = None
     conn.settle()
     observe(conn.node)
     return OK
@@ -62,8 +63,9 @@ def _listeners(node: Node, prefix: bytes) -> dict[Conn, None]:
 
 
 def forget_tracking(conn: Conn) -> None:
-    """For TRACKING OFF, RESET and a connection that ended. Its entries in the table of read keys stay
-    until the key changes: they are skipped then, which costs less than searching for them."""
+    """For TRACKING OFF, RESET and a connection that ended. Its entries in the table of read keys stay until the key
+    changes, as in Redis: tracking again makes them count again.
+    """
     node, wish = conn.node, conn.tracking
     if wish is None:
         return
@@ -77,11 +79,20 @@ def forget_tracking(conn: Conn) -> None:
                 del node.prefix_lengths[len(prefix)]
     conn.tracking = None
     del node.trackers[conn]
-    if not node.trackers:
-        node.tracked.clear()
-        node.tracked_bytes = 0
     conn.settle()
     observe(node)
+
+
+def forget_reader(conn: Conn) -> None:
+    """For a connection that ended. Its entries are skipped, which costs less than searching for them, and go with the
+    last connection that has tracked.
+    """
+    forget_tracking(conn)
+    node = conn.node
+    node.readers.pop(conn, None)
+    if not node.readers:
+        node.tracked.clear()
+        node.tracked_bytes = 0
 
 
 def _parse(conn: Conn, argv: list[bytes]) -> Tracking:

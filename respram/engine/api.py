@@ -107,8 +107,7 @@ class Merged(NamedTuple):
 
     new: int  # records that replaced older ones here, or were unknown
     known: int  # records older than those here, or equal to them
-    # deadline or stamp out of bounds, key or value over the limits, no memory, or too much work for one payload
-    refused: int
+    refused: int  # deadline, stamp, key or value out of bounds, no memory, or too much work for one payload
     malformed: int  # the payload was cut off here; the records before it were merged
     strange: int = 0  # those of the refused that are sealed with an unknown key
 
@@ -169,6 +168,7 @@ class Session(Protocol):
     permitted: int  # the hot commands that this user may run: a bit for each number of catalog/hot.py
     guard: Guard | None  # the keys that this user may access; None: all
     tracks: bool  # the observer is told SEEN for each key that a fast path reads
+    hears: bool  # it may be told of its own changes: the observer is told of each before the next command
     trusted: bool  # False: Redis's lower limits before authentication (10 arguments of 16 KiB)
     closing: bool  # set: nothing more runs; send the reply, then close
     suspended: bool  # set when `dispatch` returned None: the command waits for `resume`

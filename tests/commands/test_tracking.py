@@ -5,7 +5,7 @@ import pytest
 from tests.engine.rig import request
 
 from .rig import OK, Client, Reference
-from .test_invalidation import read, tracker
+from .test_invalidation import invalid, read, tracker
 
 
 @pytest.mark.parametrize(
@@ -61,10 +61,49 @@ def test_tracking_leaves_the_fast_paths_to_everybody(client: Client) -> None:
     first(b"CLIENT", b"TRACKING", b"on")
     read(first, b"GET", b"k")
     first(b"CLIENT", b"TRACKING", b"off")
-    assert node.tracked  # cheaper to skip at the next change than to search for now
+    assert node.tracked  # it may track again
     second.close()
-    assert engine.observer is None
-    assert not node.trackers and not node.prefixes and not node.tracked
+    assert not node.trackers and not node.prefixes and engine.observer is not None
+    first.close()
+    assert not node.tracked and not node.tracked_bytes and engine.observer is None
+
+
+def test_what_a_client_read_counts_again_when_it_tracks_again(client: Client) -> None:
+    """The table goes by the connection, as in Redis: OFF and RESET forget nothing, and what changes meanwhile goes."""
+    reader, node = tracker(client), client.rig.node
+    for key in (b"a", b"b", b"c"):
+        read(reader, b"GET", key)
+    reader(b"CLIENT", b"TRACKING", b"off")
+    client(b"SET", b"a", b"1")
+    assert reader.pushed() == b"" and node.tracked.keys() == {b"b", b"c"}
+    reader(b"CLIENT", b"TRACKING", b"on", b"OPTIN")
+    client(b"MSET", b"a", b"2", b"b", b"2")
+    assert reader.pushed() == invalid(b"b")
+    reader(b"RESET")
+    reader(b"HELLO", b"3")
+    reader(b"CLIENT", b"TRACKING", b"on")
+    client(b"SET", b"c", b"3")
+    assert reader.pushed() == invalid(b"c") and not node.tracked
+
+
+def test_who_has_switched_tracking_off_is_observed_until_nothing_is_left_of_it(client: Client) -> None:
+    reader, engine = tracker(client), client.rig.engine
+    read(reader, b"GET", b"k")
+    reader(b"CLIENT", b"TRACKING", b"off")
+    assert engine.observer is not None
+    client(b"SET", b"k", b"1")
+    assert engine.observer is None and client(b"SET", b"k", b"2") == OK
+
+
+def test_what_a_connection_read_goes_with_the_last_one_that_tracked(client: Client) -> None:
+    first, second = tracker(client), tracker(client)
+    read(first, b"GET", b"k")
+    first.close()
+    client(b"SET", b"k", b"1")
+    read(second, b"GET", b"k")
+    second(b"CLIENT", b"TRACKING", b"off")
+    second.close()
+    assert not client.rig.node.tracked and not client.rig.node.readers
 
 
 def test_what_client_caching_says_is_for_one_command_that_no_fast_path_may_take(client: Client) -> None:

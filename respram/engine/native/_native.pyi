@@ -46,6 +46,7 @@ class NativeSession(Session):
     permitted: int
     guard: Guard | None
     tracks: bool
+    hears: bool
     trusted: bool
     closing: bool
     suspended: bool

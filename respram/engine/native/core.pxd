@@ -56,7 +56,7 @@ cdef extern from "engine.h":
         bint spreads
     ctypedef struct CSession "Session":
         int db, proto
-        bint hot, trusted, closing, suspended, retried, more, tracks, decides, taken, begun, watches, midway
+        bint hot, trusted, closing, suspended, retried, more, tracks, hears, decides, taken, begun, watches, midway
         const CGuard *guard
         uint64_t permitted[4]
         uint64_t multi_keys_max, exec_bytes_max, queue_keys_max, queued_count, queued_bytes, defaulted
@@ -143,7 +143,7 @@ cdef extern from "engine.h":
         uint64_t moved, moved_max
         Lateness late
         uint64_t *calls
-        bint hot_reads, hot_writes, observed, notes_lost
+        bint hot_reads, hot_writes, observed, notes_lost, changes_noted
         Awaiting awaiting
         int64_t awake_until_ms
         Buffer notes

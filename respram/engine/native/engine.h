@@ -144,6 +144,7 @@ typedef struct Session {
     int db, proto;
     bool hot, trusted, closing, suspended, retried, more, begun, watches, midway; /* api.py says what each is */
     bool tracks;  /* what it reads is told to the observer, as NOTE_SEEN */
+    bool hears;   /* it may be told of its own changes: behind the reply of the command that made them */
     bool decides; /* whatever the table of homes says: its commands come from nodes that were told so */
     bool taken;   /* suspended, and the command that it waits for is not dispatched again */
     uint64_t permitted[PERMITTED_WORDS]; /* hot commands that its user may, by their numbers */
@@ -257,6 +258,7 @@ typedef struct Engine {
     uint16_t *homes; /* by slot: who decides, 0: this node; NULL: this node about all */
 
     bool observed, notes_lost;
+    bool changes_noted; /* among the notes are others than NOTE_SEEN */
     Awaiting awaiting;
     Buffer notes; /* u8 note, u8 database, u32 key bytes, key */
 

@@ -378,6 +378,8 @@ static Turn go_on(Engine *engine) {
         Command *command = &batch->commands[batch->next];
         if (unlikely(!session->hot && !session->queue_keys_max))
             return cold(engine);
+        if (unlikely(session->hears) && engine->changes_noted)
+            return cold(engine); /* before it the client is told of what it has changed */
         if (unlikely(command->hot == UNKNOWN_YET))
             prepare(engine, command);
         size_t before = engine->reply.len;

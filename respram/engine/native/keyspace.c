@@ -112,6 +112,7 @@ void engine_note(Engine *engine, uint8_t note, int db, Span key) {
     uint8_t head[6] = {note, (uint8_t)db};
     uint32_t key_bytes = (uint32_t)key.len;
     memcpy(head + 2, &key_bytes, 4);
+    engine->changes_noted |= note != NOTE_SEEN;
     if (!buffer_reserve(&engine->notes, sizeof head + key.len)) {
         engine->notes_lost = true;
         return;

@@ -27,7 +27,7 @@ cdef int tell_all(NativeEngine engine) except -1:
     cdef uint32_t key_bytes
     cdef bint lost = engine.c.notes_lost
     buffer_clear(&engine.c.notes, NOTES_KEPT_BYTES_MAX)
-    engine.c.notes_lost = False
+    engine.c.notes_lost = engine.c.changes_noted = False
     while at < end:
         memcpy(&key_bytes, at + 2, 4)
         if engine.told is not None:

@@ -115,6 +115,14 @@ cdef class NativeSession:
         self.c.tracks = tracks
 
     @property
+    def hears(self):
+        return self.c.hears
+
+    @hears.setter
+    def hears(self, bint hears):
+        self.c.hears = hears
+
+    @property
     def trusted(self):
         return self.c.trusted
 

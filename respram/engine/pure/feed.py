@@ -39,8 +39,8 @@ from respram.slots import pack_command, pack_keys
 class PureSession:
     __slots__ = (
         "db", "proto", "hot", "trusted", "closing", "suspended", "retried", "owner", "dispatch", "scanner",
-        "queue", "more", "queue_keys_max", "transaction", "defaulted", "permitted", "guard", "tracks", "decides",
-        "taken", "multi_keys_max", "exec_bytes_max", "begun", "watches", "midway",
+        "queue", "more", "queue_keys_max", "transaction", "defaulted", "permitted", "guard", "tracks", "hears",
+        "decides", "taken", "multi_keys_max", "exec_bytes_max", "begun", "watches", "midway",
         "watching", "awaiting",
     )  # fmt: skip
 
@@ -50,7 +50,7 @@ class PureSession:
         self.hot = False
         self.permitted = EVERY
         self.guard: api.Guard | None = None
-        self.tracks = False
+        self.tracks = self.hears = False
         self.trusted = False
         self.closing = False
         self.suspended = False
@@ -248,6 +248,8 @@ class Wire:
                     return
                 session.retried = False
             self.say(reply)
+            if session.hears and self.notes.pending:
+                self.notes.tell(session)
             self._commands_left -= 1
             if session.closing:
                 self.close(session)
