@@ -35,6 +35,7 @@ REASONS = {
     b"debugging": "No client may change the inner state of a running node",
     b"saving": "No command writes data to a disk; with `--snapshot-dir` the node does so by itself",
     b"dumping": "Values are only written and read, not exported or imported",
+    b"filters": "A filter has another layout here, and its items expire; COPY copies it",
     b"following": "There is no master and no replica",
     b"modules": "There are no modules",
     b"slots": "Slots are assigned automatically, and nodes find each other by `--join`",

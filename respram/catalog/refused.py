@@ -29,6 +29,7 @@ REFUSED = {
     "debugging": "debug -2 script|debug 3",
     "saving": "save 1 bgsave -1 bgrewriteaof 1 lastsave 1 waitaof 4",
     "dumping": "dump 2 restore -4 restore-asking -4 migrate -6",
+    "filters": "bf.scandump 3 bf.loadchunk 4",
     "following": "replicaof 3 slaveof 3 failover -1 sync 1 psync -3 replconf -1",
     "modules": "module|load -3 module|loadex -3 module|unload 3",
     "slots": """

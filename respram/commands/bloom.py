@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from respram.commands import windows
 from respram.commands.access import glance
 from respram.commands.node import Conn
-from respram.commands.reply import OK, Bool, Error, Reply, Simple
+from respram.commands.reply import OK, Bool, Error, Named, Reply
 from respram.commands.sorted_sets import of_its_type
 from respram.commands.texts import WRONG_TYPE, invalid_expire, wrong_arity
 from respram.commands.windows import ChainLink, Counts, Facts, Lane
@@ -394,10 +394,8 @@ def info(conn: Conn, argv: list[bytes]) -> Reply:
         name = names.get(argv[2].lower())
         if name is None:
             raise BAD_INFORMATION
-        return {name: facts[name]} if conn.reply_proto == 3 else [facts[name]]
-    if conn.reply_proto == 3:
-        return facts
-    return [part for name, value in facts.items() for part in (Simple(name), value)]
+        return Named({name: facts[name]}) if conn.reply_proto == 3 else [facts[name]]
+    return Named(facts)
 
 
 HANDLERS = {

@@ -41,6 +41,7 @@ REASONS = {
     b"debugging": b"no client may inspect or change the inside of a node; INFO and MEMORY show its state",
     b"saving": b"respram writes no dump; with --snapshot-dir it writes encrypted snapshots by itself",
     b"dumping": b"respram does not serialize values; copy a key with GET, PTTL and SET",
+    b"filters": b"a filter has another layout than RedisBloom's, and its items expire; copy it with COPY",
     b"following": b"there is no master and no replica; nodes of one enclave find each other by --join",
     b"modules": b"respram loads no modules",
     b"slots": b"slots are assigned automatically, and nodes find each other by --join",

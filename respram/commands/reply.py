@@ -33,6 +33,12 @@ class Simple(NamedTuple):
     text: bytes
 
 
+class Named(NamedTuple):
+    """A map whose names are simple strings, as modules send it."""
+
+    values: "dict[bytes, Reply]"
+
+
 class Error(NamedTuple):
     text: bytes  # the text after the minus sign
 
@@ -87,7 +93,7 @@ class OverrunError(Exception):
 
 Reply = Union[
     None, int, bytes, list["Reply"], dict[bytes, "Reply"], Simple, Error, Verbatim, Double, Bool, Raw, Flags, Push,
-    NilArray, Each
+    NilArray, Each, "Named"
 ]
 
 HEAD_BYTES_MAX = 32  # enough for any length
@@ -171,6 +177,11 @@ class Writer:
         elif isinstance(reply, Each):
             if not Writing(self, reply).go_on(self._at_breaths()):
                 raise LONG_WALK
+        elif isinstance(reply, Named):
+            self.put(b"%%%d\r\n" % len(reply.values) if self.proto == 3 else b"*%d\r\n" % (2 * len(reply.values)))
+            for name, value in reply.values.items():
+                self.write(Simple(name))
+                self.write(value)
         else:
             self._many(reply)
 

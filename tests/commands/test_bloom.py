@@ -40,8 +40,8 @@ def test_in_resp3_the_answers_are_booleans_as_in_redisbloom(client: Client) -> N
         client(b"BF.ADD", b"f", b"a") == b"#t\r\n" and client(b"BF.MADD", b"f", b"a", b"b") == b"*2\r\n#f\r\n#t\r\n"
     )
     assert client(b"BF.EXISTS", b"f", b"a") == b"#t\r\n" and client(b"BF.MEXISTS", b"f", b"x") == b"*1\r\n#f\r\n"
-    assert client(b"BF.INFO", b"f", b"CAPACITY") == b"%1\r\n$8\r\nCapacity\r\n:100\r\n"
-    assert client(b"BF.INFO", b"f").startswith(b"%5\r\n$8\r\nCapacity\r\n:100\r\n$4\r\nSize\r\n")
+    assert client(b"BF.INFO", b"f", b"CAPACITY") == b"%1\r\n+Capacity\r\n:100\r\n"
+    assert client(b"BF.INFO", b"f").startswith(b"%5\r\n+Capacity\r\n:100\r\n+Size\r\n")
 
 
 def test_a_filter_tells_what_it_is_made_of(client: Client) -> None:

@@ -71,10 +71,10 @@ def watched(draw: Draw, conn: int) -> list[Step]:
     steps: list[Step] = []
     keys = [draw.key() for _ in range(draw.number(1, 3))]
     if draw.chance(0.1):
-        steps.append(Send(2, (b"SET", keys[0], b"v", b"PX", b"30")))
+        steps.append(Send(2, (b"SET", keys[0], b"v", b"PX", b"150")))
     steps.append(send(draw, conn, b"WATCH", *keys))
     if len(steps) == 2:
-        steps.append(Sleep(60))
+        steps.append(Sleep(220))
     if draw.chance(0.15):
         steps.append(send(draw, conn, b"UNWATCH"))
     other = draw.pick((2, 2, 2, conn))
@@ -210,7 +210,7 @@ def notifications(draw: Draw, count: int) -> Plan:
     for _ in range(count - 6):
         steps.append(draw.pick(makers)(draw))
     if draw.chance(0.4):
-        steps += [Send(0, (b"SET", b"gone", b"v", b"PX", b"20")), Sleep(350), Send(0, (b"GET", b"gone"))]
+        steps += [Send(0, (b"SET", b"gone", b"v", b"PX", b"150")), Sleep(450), Send(0, (b"GET", b"gone"))]
     moves: tuple[tuple[Word, ...], ...] = (
         (b"SELECT", b"3"),
         (b"SET", b"k0", b"v"),
