@@ -1,5 +1,5 @@
-"""Members that are written without a question while a node joins: what was acknowledged is there in the end, everywhere,
-whoever took it and whoever decides about its collection.
+"""Members that are written without a question while a node joins: what was acknowledged is there in the end, on all
+nodes, whoever took it and whoever decides about its collection.
 """
 
 import threading

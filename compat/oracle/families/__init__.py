@@ -53,10 +53,8 @@ FAMILIES: dict[str, Family] = {
 
 # What one of several nodes answers as one node does, though others decide about most keys. Left out: WAIT counts them,
 # each counts its own commands, CONFIG SET is one node's; events and invalidations of what another decided come behind
-# the reply; and a script may touch keys that it does not name, which its home may not have heard of yet.
-SEVERAL = tuple(
-    name for name in FAMILIES if name not in {"pubsub", "connection", "introspection", "resp3", "scripts", "limits"}
-)
+# the reply.
+SEVERAL = tuple(name for name in FAMILIES if name not in {"pubsub", "connection", "introspection", "resp3", "limits"})
 
 
 def stream_of(family: str, seed: int, number: int) -> Stream:

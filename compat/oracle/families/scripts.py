@@ -249,13 +249,15 @@ def scripts(draw: Draw, proto: int, count: int) -> Plan:
     return Plan(tuple(plan))
 
 
-def run(draw: Draw, text: bytes, arguments: tuple[Word, ...] = ()) -> Send:
+def run(draw: Draw, text: bytes, arguments: tuple[Word, ...] = (), key: Word | None = None) -> Send:
     name = draw.pick((b"EVAL", b"eval", b"EVAL_RO")) if draw.chance(0.2) else b"EVAL"
-    return Send(0, (name, text, b"1", draw.key(), *arguments))
+    return Send(0, (name, text, b"1", draw.key() if key is None else key, *arguments))
 
 
 def of_a_command(draw: Draw) -> Send:
-    """A command of another family, through `redis.call` or `pcall`, and something done with its reply."""
+    """A command of another family, through `redis.call` or `pcall`, and something done with its reply. The script names
+    the key that it touches: so several nodes answer as one does.
+    """
     maker = draw.pick((
         strings.set_command, strings.get, strings.setnx, strings.getset, strings.incr, strings.append, strings.setrange,
         strings.getrange,
@@ -274,7 +276,7 @@ def of_a_command(draw: Draw) -> Send:
         b"local r = redis.%b(unpack(ARGV)) return cmsgpack.pack(r)",
         b"for i = 1, 2 do redis.%b(unpack(ARGV)) end return #ARGV",
     ))  # fmt: skip
-    return run(draw, text % how, argv)
+    return run(draw, text % how, argv, argv[1] if len(argv) > 1 else None)
 
 
 def of_values(draw: Draw) -> Send:
