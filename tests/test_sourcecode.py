@@ -123,7 +123,7 @@ CIPHER = "respram/engine/native/cipher.c"  # looks for libcrypto once in a proce
 # replies in C, and the facade over the files in Python. A stub is a row in Python (keyspace.py), and its name is made
 # in record.py.
 NATIVE_ALONE = ("prefault", "arena", "bytes", "hash", "granules", "young", "names", "nodes", "members", "places",
-                "ranking", "settling", "stubs", "table", "taught", "writer", "cipher", "glob", "lua", "json")
+                "ranking", "stubs", "table", "taught", "writer", "cipher", "glob", "lua", "json")
 PURE_ALONE = ("__init__", "engine")
 
 NAMELESS = ("utils", "util", "helpers", "helper", "manager", "base", "common", "misc", "tools", "stuff", "core_utils")
@@ -136,7 +136,7 @@ WIRE_ROOMS = ("respram/snapshot/", "respram/commands/", "respram/engine/", "resp
 ADAPTERS = "respram/adapters/"
 PARENTS = (
     "Protocol", "NamedTuple", "TypedDict", "Enum", "IntEnum", "IntFlag", "StrEnum", "Generic", "asyncio",
-    "BloomFilter", "Engine", "Ranking", "Replicating", "BaseModel", "App", "Formatter", "SpanProcessor",
+    "BloomFilter", "Engine", "Ranking", "Replicating", "Settling", "BaseModel", "App", "Formatter", "SpanProcessor",
 )  # fmt: skip
 
 # Sources whose tests stand under another name, by glob. Tests otherwise mirror the sources: a/b.py has a/test_b.py.
@@ -149,6 +149,7 @@ TESTED_BY = (
     ("respram/engine/api.py", "tests/engine/test_engine.py"),
     ("respram/engine/ids.py", "tests/engine/test_replication.py"),
     ("respram/engine/filters.py", "tests/engine/test_replication.py"),
+    ("respram/engine/settling.py", "tests/commands/test_settling.py"),
     ("respram/commands/comparing.py", "tests/commands/test_strings.py"),
     ("respram/commands/windows.py", "tests/commands/test_bloom.py"),
     ("respram/commands/scores.py", "tests/commands/test_sorted_sets.py"),

@@ -15,6 +15,7 @@ from respram.commands.node import MAJORITY, Conn, Suspend
 from respram.commands.redirects import redirect
 from respram.commands.reply import Each, Error, OverrunError, Raw, Reply, Simple, Writer, Writing, encode
 from respram.commands.running import OOM, call, count_error, wait_for_script, wait_while_paused
+from respram.commands.settling import await_further, await_settled
 from respram.commands.transactions import leave, queued_size, take_over
 from respram.commands.truth import await_truth
 from respram.engine.api import Session
@@ -58,6 +59,7 @@ def dispatch(session: Session, argv: list[bytes], now_ms: int) -> bytes | None:
         if conn.writing is None:
             encoded = _encoded(conn, _admit(conn, argv))
         else:
+            await_further(conn, argv)
             encoded = _write_on(conn, conn.writing)
     except ClientError as error:
         error.__traceback__ = None  # a shared exception would collect a traceback with every raise
@@ -137,6 +139,7 @@ def _admit(conn: Conn, argv: list[bytes]) -> Reply:
         wait_while_paused(conn, (command,))
         if conn.node.homes is not None or conn.node.decide == MAJORITY:
             send_elsewhere(conn, command, argv)
+        await_settled(conn, (command, argv))
         if conn.node.truth is not None:
             await_truth(conn, ((command, argv),))
     return call(conn, command, argv)

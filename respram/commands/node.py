@@ -413,6 +413,7 @@ class Node:
     busy: Conn | None = None  # whose script has run for so long that it gives way to others between its slices
     busy_told_us: int = 0  # from when on they are told BUSY; until then their commands wait
     busy_logged: bool = False  # that they are told
+    woken_ms: float = 0.0  # when the last client is woken that waits for members to be destroyed (settling.py)
     held: dict[Conn, None] = field(default_factory=dict)  # clients that wait for the end of that script
 
     def __post_init__(self) -> None:

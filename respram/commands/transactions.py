@@ -13,6 +13,7 @@ from respram.commands.elsewhere import is_changed, send_together, stamp_of
 from respram.commands.node import MAJORITY, Conn, Suspend
 from respram.commands.reply import NIL_ARRAY, NOTHING, OK, Error, OverrunError, Raw, Reply, encode
 from respram.commands.running import READS_TOO_MUCH, call, count_error, count_errors, wait_while_paused
+from respram.commands.settling import await_together
 from respram.commands.truth import await_truth
 from respram.engine.api import LOOK_BYTES
 from respram.errors import AllowanceError, ClientError
@@ -95,6 +96,7 @@ def exec_command(conn: Conn, argv: list[bytes]) -> Reply:
     engine = conn.node.engine
     if conn.session.midway:
         return _exec_queued(conn)
+    await_together(conn)
     if conn.session.queued and (
         conn.session.queue_keys_max == 0 or not (engine.hot_reads and engine.hot_writes) or engine.full()
     ):

@@ -63,11 +63,11 @@ def _names(conn: Conn, commands: Iterable[Queued]) -> Iterator[Watched]:
     engine, db, now_ms = conn.node.engine, conn.session.db, conn.now_ms
     for command, argv in commands:
         if command.name == b"select":
-            db = _database(argv[1], db)
+            db = database(argv[1], db)
         elif command.name == b"exec":
             yield from conn.watched
         for position, flags in key_positions(command, argv) or () if command.key_specs else ():
-            key, at = argv[position], _database_of(command, argv, position, db)
+            key, at = argv[position], database_of(command, argv, position, db)
             if command.writes or command.name in LOOKING:
                 if _decides(command, argv, flags):
                     yield at, key
@@ -83,16 +83,16 @@ def _decides(command: Command, argv: list[bytes], flags: tuple[bytes, ...]) -> b
     return command.name == b"copy" or not READS.isdisjoint(flags)
 
 
-def _database_of(command: Command, argv: list[bytes], position: int, db: int) -> int:
+def database_of(command: Command, argv: list[bytes], position: int, db: int) -> int:
     """COPY may write into another database than the connection's."""
     if command.name == b"copy" and position == 2:
         words = [word.lower() for word in argv[3:]]
         if b"db" in words[:-1]:
-            return _database(argv[3 + words.index(b"db") + 1], db)
+            return database(argv[3 + words.index(b"db") + 1], db)
     return db
 
 
-def _database(word: bytes, db: int) -> int:
+def database(word: bytes, db: int) -> int:
     """The command itself refuses what is none."""
     number = parse_uint(word)
     return number if number is not None and number < DATABASES else db

@@ -34,6 +34,7 @@ from typing import NamedTuple, Protocol
 
 from respram.engine.ranking import Ranking
 from respram.engine.replication import Replicating
+from respram.engine.settling import Settling
 from respram.program import Program
 from respram.seal import Ring
 
@@ -219,7 +220,6 @@ class Session(Protocol):
 
     def take_queued(self) -> list[list[bytes]]:
         """Returns the queued commands, in order, and forgets them."""
-
     def drop_queued(self) -> None: ...
     @property
     def watched(self) -> bool:
@@ -273,9 +273,8 @@ class Patterns(Protocol):
         """The texts that one of the patterns matches."""
 
 
-class Engine(Replicating, Ranking, Protocol):
-    """All methods of an engine, except those for peers (replication.py) and for the order of sorted sets
-    (ranking.py)."""
+class Engine(Replicating, Ranking, Settling, Protocol):
+    """All methods of an engine, except those in replication.py, ranking.py and settling.py."""
 
     name: str  # "pure" or "native"
     hot_reads: bool
@@ -297,7 +296,6 @@ class Engine(Replicating, Ranking, Protocol):
     def session(self, dispatch: Dispatch) -> Session: ...
     def patterns(self) -> Patterns:
         """Makes an empty set of patterns."""
-
 
     def guard(self, patterns: Mapping[bytes, int]) -> Guard:
         """For sessions of a user with these key patterns, each with the rights READ | WRITE (catalog/hot.py): a fast
@@ -373,8 +371,7 @@ class Engine(Replicating, Ranking, Protocol):
 
     def spend(self, size: int) -> None:
         """For `dispatch`, before work that no value or member shows: it counts for so many bytes, at 1 us a KiB.
-        AllowanceError: the command has not so much left of its share.
-        """
+        AllowanceError: the command has not so much left of its share."""
 
     def spent(self) -> bool:
         """Whether the command's share is used up. Writes count, but are never refused."""
@@ -483,6 +480,9 @@ class Engine(Replicating, Ranking, Protocol):
     def peek(self, db: int, key: bytes, now_ms: int) -> Entry | None:
         """The live record without reading its value."""
 
+    def settle_queued(self, session: Session, now_ms: int) -> bool:
+        """Settles the keys of all queued commands, and the watched ones. False: there may be more (settling.py)."""
+
     def await_key(self, session: Session, db: int, key: bytes) -> None:
         """A missing key is watched: `session.has_come` once it comes, until the session forgets what it watches."""
 
@@ -563,8 +563,8 @@ class Engine(Replicating, Ranking, Protocol):
 
     # -- time -------------------------------------------------------------------------------------
     def expire(self, now_ms: int, budget: int) -> int:
-        """Destroys what is due, at most about `budget` records; how many were touched (fewer than
-        the budget: nothing due is left). Cascades of the wheel count towards the budget."""
+        """Destroys what is due, at most about `budget` records; how many were touched (fewer: nothing due is left).
+        Cascades of the wheel count towards the budget."""
 
     def next_due_ms(self, now_ms: int) -> int | None:
         """When `expire` should be called next; None: nothing will expire."""

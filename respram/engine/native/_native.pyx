@@ -324,6 +324,16 @@ cdef class NativeEngine:
     def peek(self, int db, bytes key not None, int64_t now_ms):
         return told_after(self, entry_of(self, db, key, now_ms, False))
 
+    @property
+    def crowded(self):
+        return self.c.crowds > 0
+
+    def settle(self, int db, bytes key not None, int64_t now_ms):
+        return members_settle(self, db, key, now_ms)
+
+    def settle_queued(self, NativeSession session not None, int64_t now_ms):
+        return told_after(self, multi_may_begin(self.c, &session.c, now_ms) != 0)
+
     def await_key(self, NativeSession session not None, int db, bytes key not None):
         check_place(db, 0)
         cdef Span span = span_of(key)

@@ -135,7 +135,7 @@ cdef extern from "engine.h":
         Stubs stubs
         Family *work_first
         Graves graves
-        uint64_t heads
+        uint64_t heads, crowds
         Wheel wheel
         size_t lead
         uint64_t stub_rows, stub_key_bytes
@@ -221,6 +221,7 @@ cdef extern from "engine.h":
     bint multi_run(Engine *, CSession *, int64_t, size_t, Command *)
     bint multi_next(CSession *, Command *)
     unsigned queued_home(const Engine *, const CSession *)
+    bint multi_may_begin(Engine *, const CSession *, int64_t)
     void multi_drop(CSession *)
     bint watched_next(const CSession *, size_t *, int *, Span *, KeyStamp *)
     void watched_taken(CSession *)
@@ -305,6 +306,7 @@ cdef extern from "engine.h":
     bint dump_records(Engine *, uint64_t, uint64_t, int64_t, Buffer *, uint64_t *)
     int64_t keyspace_restamp(Engine *, int64_t)
     Family *family_settled(Engine *, const Record *, int64_t)
+    int64_t family_settle(Engine *, const Record *, int64_t)
     Record *family_head(const Engine *, int, uint64_t, Span, int64_t)
     Record *family_member(const Family *, uint64_t)
     bint family_found(Engine *, int, uint64_t, Span, uint8_t, int64_t, bint, int64_t)

@@ -233,6 +233,8 @@ typedef struct Engine {
     uint64_t spare_from; /* while a mark is merged that spares what this node wrote after this clock */
     uint64_t empty[DATABASES]; /* heads without members */
     uint64_t heads, changes, family_bytes;
+    uint64_t crowds;   /* families of more than SETTLED_AT_ONCE members */
+    int64_t sliced_ms; /* when a slice of a crowd was settled */
     OrderRoom order_room;
     uint64_t draws; /* what the next draw is made of */
     Graves graves;
@@ -292,6 +294,7 @@ static inline void engine_passed(Engine *engine, uint64_t records) {
 void engine_note(Engine *engine, uint8_t note, int db, Span key);
 
 /* keyspace.c */
+bool keyspace_shows(Engine *engine, int db, uint64_t hash, Span key, int64_t now_ms); /* walk.c */
 Record *keyspace_row(Engine *engine, int db, uint64_t hash, Span key, int64_t now_ms);
 bool keyspace_store(Engine *engine, int db, uint64_t hash, Span key, Span value, int64_t deadline_ms,
                     bool implicit, int64_t now_ms, uint8_t note);
@@ -514,6 +517,7 @@ bool multi_run(Engine *engine, Session *session, int64_t now_ms, size_t reply_by
               Command *command); /* false: `command` is for `dispatch`, then it goes on */
 bool multi_next(Session *session, Command *command); /* takes the next out without running it */
 unsigned queued_home(const Engine *engine, const Session *session);
+bool multi_may_begin(Engine *engine, const Session *session, int64_t now_ms);
 void multi_drop(Session *session);
 
 /* watches.c: what a session watches */

@@ -177,6 +177,7 @@ void family_unlink(Engine *engine, Record *record) {
         place_put(engine, family, family_member(family, family->dying), hole);
         hole = family->dying;
     }
+    engine->crowds -= family->count == SETTLED_AT_ONCE + 1;
     family->count--;
     if (hole < family->count)
         place_put(engine, family, family_member(family, family->count), hole);
@@ -212,6 +213,7 @@ void family_link(Engine *engine, Record *record) {
     count_empty(engine, family, -1);
     if (!family->count)
         family->soonest_ms = record_deadline_ms(record);
+    engine->crowds += family->count == SETTLED_AT_ONCE;
     place_put(engine, family, record, family->count++);
     enter(engine, family, record);
 }
@@ -432,6 +434,11 @@ bool family_is_empty(Engine *engine, const Record *head, int64_t now_ms) {
     const Family *family = family_of(engine, head);
     if (family->count == family->dying || now_ms < family->soonest_ms)
         return family->count == family->dying;
+    if (family->last_ms <= now_ms)
+        return true;
+    /* Some live on, or did: of a crowd nobody looks for the first of them among all that have ended. */
+    if (family->count - family->dying > SETTLED_AT_ONCE)
+        return false;
     for (uint64_t place = family->dying; place < family->count; place++)
         if (record_deadline_ms(family_member(family, place)) > now_ms)
             return false;
@@ -499,10 +506,11 @@ bool family_fetch(Engine *engine, const Record *head, uint64_t bytes_max, int64_
     const Record *mark = table_find(&engine->tables[MARKS + head->db], keyspace_hash(engine, key), key);
     if (mark && record_end_ms(mark) > now_ms && !dump_pack(engine, mark, out))
         return false;
-    const Family *family = family_settled(engine, head, now_ms);
+    const Family *family = family_of(engine, head);
     size_t before = out->len;
     for (uint64_t place = family->dying; place < family->count && out->len - before <= bytes_max; place++)
-        if (!dump_pack(engine, family_member(family, place), out))
+        if (record_deadline_ms(family_member(family, place)) > now_ms
+            && !dump_pack(engine, family_member(family, place), out))
             return false;
     return dump_pack(engine, head, out);
 }

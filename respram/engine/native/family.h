@@ -56,8 +56,16 @@ uint64_t family_work(Engine *engine, int64_t now_ms, uint64_t budget);
 void family_wipe_cleared(Engine *engine, int64_t now_ms);
 bool family_spares(Engine *engine, const Record *head, uint64_t clock, uint64_t began, int64_t now_ms);
 
-/* settling.c */
+/* settling.c; engine/settling.py has the same bounds, and says what they are for */
+#define SETTLED_AT_ONCE 1024
+#define ENDED_AT_ONCE 2048
+#define PASSED_AT_ONCE 8192
+#define ENDED_BYTES 512
+#define KEYS_UNASKED_MAX 64
 Family *family_settled(Engine *engine, const Record *head, int64_t now_ms);
+int64_t family_settle(Engine *engine, const Record *head, int64_t now_ms);
+bool settling_may_begin(Engine *engine, int db, const Command *command, int64_t now_ms);
+bool settling_watched(Engine *engine, const Session *session, int64_t now_ms);
 
 /* ranking.c: the order of a sorted set's family */
 void ranking_leave(Engine *engine, Family *family, const Record *record);

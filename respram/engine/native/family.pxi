@@ -41,6 +41,11 @@ cdef object members_found(NativeEngine engine, int db, bytes key, int kind, int6
         tell_notes(engine, None)
 
 
+cdef object members_settle(NativeEngine engine, int db, bytes key, int64_t now_ms):
+    cdef Record *head = head_of(engine, db, key, now_ms)
+    return told_after(engine, 0 if head is NULL else family_settle(engine.c, head, now_ms))
+
+
 cdef object members_one(NativeEngine engine, int db, bytes key, bytes name, int64_t now_ms):
     cdef Record *head = head_of(engine, db, key, now_ms)
     cdef const Record *record = NULL

@@ -362,7 +362,7 @@ bool keyspace_put(Engine *engine, int db, uint64_t hash, Span key, const Content
         return false;
     Record *record = keyspace_find(engine, db, hash, key);
     uint32_t stub = record ? 0 : stubs_find_key(&engine->stubs, db, key);
-    bool is_new = engine_looks(engine) && !keyspace_row(engine, db, hash, key, now_ms);
+    bool is_new = engine_looks(engine) && !keyspace_shows(engine, db, hash, key, now_ms);
     uint64_t clock = keyspace_next_clock(engine, record, stub, now_ms);
     int64_t shadow_ms = shadow_left(engine, record, stub, deadline_ms, content->kind);
     if (!keyspace_write(engine, record, db, hash, key, content, clock, (uint16_t)node, deadline_ms, shadow_ms,

@@ -304,7 +304,7 @@ typedef struct Seen {
 } Seen;
 
 static bool is_seen(Engine *engine, int db, Span key, int64_t now_ms) {
-    return keyspace_row(engine, db, keyspace_hash(engine, key), key, now_ms) != NULL;
+    return keyspace_shows(engine, db, keyspace_hash(engine, key), key, now_ms);
 }
 
 static Seen look(Engine *engine, const Arrived *newer, int64_t now_ms) {

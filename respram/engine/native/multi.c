@@ -108,6 +108,24 @@ unsigned queued_home(const Engine *engine, const Session *session) {
     return 0;
 }
 
+/* Whether nothing that has ended is left in the collections that the queued commands name, and that are watched. */
+bool multi_may_begin(Engine *engine, const Session *session, int64_t now_ms) {
+    if (!engine->crowds)
+        return true;
+    int db = session->db;
+    int64_t number;
+    for (size_t at = session->queued_at; at < session->queued.len; at += queued_command_at(session, at)->bytes) {
+        Command command = command_of(queued_command_at(session, at));
+        if (command.hot == HOT_select && command.argc == 2 && span_int64(command_arg(&command, 1), &number)
+            && number >= 0 && number < DATABASES) {
+            db = (int)number;
+        } else if (!settling_may_begin(engine, db, &command, now_ms)) {
+            return false;
+        }
+    }
+    return settling_watched(engine, session, now_ms);
+}
+
 void multi_drop(Session *session) {
     buffer_clear(&session->queued, QUEUE_EMPTY_BYTES_MAX);
     session->queued_count = session->queued_work = session->queued_bytes = 0;
@@ -202,7 +220,7 @@ static bool discard(Engine *engine, Session *session) {
 static bool exec(Engine *engine, Session *session, int64_t now_ms) {
     if (!engine->hot_reads || !engine->hot_writes || engine_full(engine)
         || (engine->homes && !session->decides && (session->watched.len || queued_home(engine, session)))
-        || !reply_reserve(engine, REPLY_HEAD_BYTES))
+        || !multi_may_begin(engine, session, now_ms) || !reply_reserve(engine, REPLY_HEAD_BYTES))
         return false;
     if (unlikely(session->watched.len)) {
         if (watched_changed(engine, session, now_ms)) {

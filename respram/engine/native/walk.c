@@ -26,6 +26,12 @@ static bool is_live(Engine *engine, const Record *record, int64_t now_ms) {
            && (likely(!record_kind(record)) || !family_is_empty(engine, record, now_ms));
 }
 
+/* Whether there is a live record, for observers: it ends nothing, and does not look through a crowd. */
+bool keyspace_shows(Engine *engine, int db, uint64_t hash, Span key, int64_t now_ms) {
+    const Record *record = keyspace_find(engine, db, hash, key);
+    return record && is_live(engine, record, now_ms) && !(is_member(db) && family_is_dying(engine, record));
+}
+
 typedef struct Walk {
     Engine *engine;
     int64_t now_ms;

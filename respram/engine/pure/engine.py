@@ -30,6 +30,7 @@ from respram.engine.pure.guard import Guard
 from respram.engine.pure.homes import cut_replies, slot_away, weave_replies
 from respram.engine.pure.keyspace import ROW_BYTES, Keyspace
 from respram.engine.pure.patterns import PurePatterns
+from respram.engine.pure.settling import settle
 from respram.engine.pure.watches import await_key
 from respram.engine.pure.xxh3 import xxh3
 from respram.engine.ranking import Item
@@ -262,6 +263,17 @@ class PureEngine:
 
     def peek(self, db: int, key: bytes, now_ms: int) -> Entry | None:
         return self.keyspace.peek(db, key, now_ms)
+
+    @property
+    def crowded(self) -> bool:
+        return self.keyspace.families.crowds > 0
+
+    def settle(self, db: int, key: bytes, now_ms: int) -> int:
+        return settle(self.keyspace, db, key, now_ms)
+
+    def settle_queued(self, session: Session, now_ms: int) -> bool:
+        assert isinstance(session, PureSession)
+        return self.wire.settle_queued(session, now_ms)
 
     def await_key(self, session: Session, db: int, key: bytes) -> None:
         await_key(self.keyspace, session, (db, key))

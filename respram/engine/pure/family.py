@@ -10,6 +10,7 @@ from typing import Protocol
 from respram.engine.api import MEMBERS_BYTES_MAX, Member, Members, Observer, Settings
 from respram.engine.pure.record import ORDERS, Families, Family, Row
 from respram.engine.pure.wheel import Wheel
+from respram.engine.settling import SETTLED_AT_ONCE
 from respram.record import (
     DATABASES,
     HASH,
@@ -78,6 +79,11 @@ def is_empty(keyspace: Store, head: Row, now_ms: int) -> bool:
     family = family_of(keyspace, head)
     if not family.count or now_ms < family.soonest_ms:
         return not family.count
+    if family.last_ms <= now_ms:
+        return True
+    # Some live on, or did: of a crowd nobody looks for the first of them among all that have ended.
+    if family.count > SETTLED_AT_ONCE:
+        return False
     return all(row.deadline_ms <= now_ms for row in family.rows[family.dying :])
 
 
@@ -143,6 +149,7 @@ def unlink(keyspace: Store, row: Row) -> None:
         _move(family, family.rows[family.dying], hole)
         hole = family.dying
     last = family.rows.pop()
+    keyspace.families.crowds -= len(family.rows) == SETTLED_AT_ONCE
     if hole < len(family.rows):
         _move(family, last, hole)
     row.family = None
@@ -159,6 +166,7 @@ def link(keyspace: Store, row: Row) -> None:
     _count_empty(keyspace, family, -1)
     family.soonest_ms = min(family.soonest_ms, row.deadline_ms) if family.rows else row.deadline_ms
     row.family, row.place = family, len(family.rows)
+    keyspace.families.crowds += len(family.rows) == SETTLED_AT_ONCE
     family.rows.append(row)
     keyspace.record_bytes += MEMBER_BYTES
     enter(keyspace, row)
@@ -423,8 +431,10 @@ def fetch(keyspace: Store, head: Row, now_ms: int) -> bytes:
     mark = keyspace.tables[MARKS + head.db].get(head.key)
     payload = [keyspace.packed(mark)] if mark is not None and mark.shadow_ms > now_ms else []
     size = 0
-    family = settled(keyspace, head, now_ms)
+    family = family_of(keyspace, head)
     for row in family.rows[family.dying :]:
+        if row.deadline_ms <= now_ms:
+            continue
         payload.append(keyspace.packed(row))
         size += len(payload[-1])
         if size > FETCHED_BYTES_MAX:

@@ -32,6 +32,7 @@ from respram.engine.pure.multi import QUEUED, TransactionQueue
 from respram.engine.pure.programs import Programs
 from respram.engine.pure.record import Awaited
 from respram.engine.pure.scanner import Scanner
+from respram.engine.pure.settling import may_begin, queued_may_begin, settles
 from respram.engine.pure.watches import is_changed
 from respram.slots import pack_command, pack_keys
 
@@ -273,6 +274,8 @@ class Wire:
             return None
         if self.keyspace.families.found and self._meets_head(session.db, command, argv):
             return None
+        if not may_begin(self.keyspace, session.db, command, argv, now_ms):
+            return None  # members of its collections have ended, and are destroyed before it begins
         if session.tracks and command.counts_keys:
             return None  # a handler that runs it records which keys it reads
         if command.group == b"pubsub" and self.notes.pending:
@@ -325,6 +328,8 @@ class Wire:
             return None
         if self.homes.table is not None and not session.decides and (session.watching or self.queued_home(session)):
             return None
+        if not self.settle_queued(session, now_ms):
+            return None
         if session.watching:
             if is_changed(keyspace, session, now_ms):
                 return b"_\r\n" if session.proto == 3 else b"*-1\r\n"
@@ -337,6 +342,16 @@ class Wire:
         session.transaction.commands.appendleft(argv)
         session.midway = True
         return None
+
+    def settle_queued(self, session: PureSession, now_ms: int) -> bool:
+        keyspace = self.keyspace
+        if not keyspace.families.crowds:
+            return True
+        commands = (((self._hot.get(argv[0]) or self._hot[argv[0].lower()])[0], argv)
+                    for argv in session.transaction.commands)
+        return all(settles(keyspace, db, (key,), now_ms) for db, key in session.watching) and queued_may_begin(
+            keyspace, session.db, commands, now_ms
+        )
 
     def took(self, micros: int) -> None:
         self._commands_left -= micros // FEED_COMMAND_US

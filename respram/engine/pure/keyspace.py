@@ -112,6 +112,13 @@ class Keyspace:
             return None  # without members the key does not exist
         return None if row.family is not None and family.is_dying(row) else row
 
+    def shows(self, db: int, key: bytes, now_ms: int) -> bool:
+        """Whether there is a live row, for observers: it ends nothing, and does not look through a crowd."""
+        row = self.tables[db].get(key)
+        if row is None or row.value is None or row.deadline_ms <= now_ms:
+            return False
+        return not (family.is_empty(self, row, now_ms) if row.kind else row.family is not None and family.is_dying(row))
+
     def found(self, db: int, key: bytes) -> Row | None:
         """The row of a key, its stub, or None."""
         row = self.tables[db].get(key)
@@ -208,7 +215,7 @@ class Keyspace:
     ) -> None:  # fmt: skip
         """A local write of a value that is sealed, if values are. Without an event the observer is not told."""
         row = self.found(db, key)
-        is_new = self.looks and self.row(db, key, now_ms) is None
+        is_new = self.looks and not self.shows(db, key, now_ms)
         shadow_ms = self._shadow_left(row, deadline_ms, kind)
         self.clock = advance(self.clock, now_ms, 0 if row is None else row.clock)
         node = self.settings.node

@@ -157,11 +157,11 @@ class _Seen:
         self.record = record
         self.db = record.db % DATABASES
         self.key = key_of(record.key) if is_member(record.db) else record.key
-        self.key_before = keyspace.row(self.db, self.key, now_ms) is not None
+        self.key_before = keyspace.shows(self.db, self.key, now_ms)
         self.member_before = is_member(record.db) and keyspace.row(record.db, record.key, now_ms) is not None
 
     def tell(self, keyspace: Keyspace, value: bytes | None, now_ms: int) -> None:
-        key_after = keyspace.row(self.db, self.key, now_ms) is not None
+        key_after = keyspace.shows(self.db, self.key, now_ms)
         if key_after and not self.key_before:
             keyspace.came(self.db, self.key)
         if keyspace.observer is None:

@@ -86,11 +86,13 @@ class Family:
 
 
 class Families:
-    __slots__ = ("found", "queue", "empty", "version", "spare_from")
+    __slots__ = ("found", "queue", "empty", "version", "spare_from", "crowds", "sliced_ms")
 
     def __init__(self) -> None:
         self.found: dict[tuple[int, bytes], Family] = {}
         self.queue: deque[Family] = deque()  # families that wait for slices of work
+        self.crowds = 0  # families of more than SETTLED_AT_ONCE members (engine/settling.py)
+        self.sliced_ms = -1  # when a slice of a crowd was settled: there is one in a millisecond
         self.empty = [0] * DATABASES  # heads without members, by database
         self.version = 0
         self.spare_from = 0  # while a mark is merged that spares what this node has written after this clock

@@ -9,6 +9,8 @@ A record is destroyed when its 8 ms slot has passed whole: at most 8 ms and a ti
 while readers, who compare deadlines, never see it late at all.
 """
 
+from itertools import islice
+
 from respram.engine.pure.record import Row
 
 SHIFTS = (3, 10, 16, 22)
@@ -82,12 +84,13 @@ class Wheel:
             if tick << shift <= now_ms
         )
 
-    def overdue(self, now_ms: int) -> list[Row]:
-        """Items in slots that have begun, which may be past due."""
-        return [
+    def overdue(self, now_ms: int, most: int | None = None) -> list[Row]:
+        """Items in slots that have begun, which may be past due: all, or so many."""
+        items = (
             item
             for shift, slots in zip(SHIFTS, self.slots, strict=True)
             for tick, slot in slots.items()
             if tick << shift <= now_ms
             for item in slot
-        ]
+        )
+        return list(items if most is None else islice(items, most))
