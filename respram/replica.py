@@ -132,6 +132,12 @@ class Replica:
             return outputs + self._mistake(link, error, now)
         return outputs + self._done(effects, now)
 
+    def body_bytes(self, link: int) -> int:
+        """How much is missing of the field of a frame that has begun: so many bytes cost nothing until all are there.
+        """
+        frames = self._frames.get(link)
+        return frames.body_bytes if frames is not None else 0
+
     def _mistake(self, link: int, error: Exception, now: Now) -> list[Output]:
         self.bugs += 1
         return [Bug(link, error), *self._done(self.core.fault(link, "a mistake of this node", now), now)]

@@ -158,6 +158,7 @@ class Links:
         if self.deaf:
             return
         self.carry(self.replica.received(link.number, data, now()))
+        link.body_bytes = self.replica.body_bytes(link.number)
 
     def link_ended(self, link: PeerConnection, reason: str) -> None:
         self.table.pop(link.number, None)

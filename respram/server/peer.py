@@ -6,7 +6,8 @@ sends something else, is closed without a reply and counted by kind, without a l
 another cluster gets the TLS alert that tells its operator why.
 
 A peer that sends as fast as it can, or frames of a few bytes each, holds up nobody: its input is worked off for TURN_US
-in one turn of the loop, and nothing more is read meanwhile.
+in one turn of the loop, and nothing more is read meanwhile. The clock is read after each piece of WORK_BYTES. Bytes
+within a long frame only wait for its end, so a piece is longer by those.
 
 What bounds a link: HANDSHAKE_S until it is open, `unsent_bytes_max` of output that the kernel does not take (the
 gossip core's window is smaller, so only a peer that reads nothing gets there), LINGER_S to send the rest when it is
@@ -29,7 +30,7 @@ HANDSHAKE_S = 5.0
 LINGER_S = 2.0
 PLAIN_BYTES = 64 * 1024  # one read of decrypted bytes
 PIECE_BYTES = 256 * 1024  # encrypted at a time
-WORK_BYTES = 8 * 1024  # of input between two checks of the clock: some hundred of the smallest frames
+WORK_BYTES = 17 * 1024  # of input between two checks of the clock: a full record of TLS, which is decrypted as a whole
 TURN_US = 2_000  # of work on one link's input in one turn of the loop
 CROWD_BYTES = 64 * 1024  # a larger read means that more is waiting: other links come first
 
@@ -81,6 +82,7 @@ class PeerConnection(asyncio.Protocol):
         self.told = ""  # TLS's reason for not trusting the peer
         self.answered_as_redis = False  # the first bytes were an error reply: a port for clients
         self.remote = ""
+        self.body_bytes = 0  # that are missing of a long frame: until they are there they are no work. Set by the owner
         self.received_bytes = 0  # on the wire, including the overhead of TLS
         self.sent_bytes = 0
         self._waiting = memoryview(b"")  # read and not yet processed
@@ -115,11 +117,14 @@ class PeerConnection(asyncio.Protocol):
         if not self.received_bytes and self.address:
             self.answered_as_redis = data[:1] == b"-"
         self.received_bytes += len(data)
-        if self.opened and not (self._waiting or self.closing or self._shaking) and len(data) <= WORK_BYTES:
-            self._take(data)
-            return
-        # rarely anything before: nothing is read while something waits
-        self._waiting = memoryview(bytes(self._waiting) + data)
+        if not self._waiting:  # nearly always: nothing is read while something waits
+            size = WORK_BYTES + self.body_bytes
+            if self.opened and not (self.closing or self._shaking) and len(data) <= size:
+                self._take(data)
+                return
+            self._waiting = memoryview(data)
+        else:
+            self._waiting = memoryview(bytes(self._waiting) + data)
         if len(data) >= CROWD_BYTES:
             self._pause()
         self._work()
@@ -128,7 +133,8 @@ class PeerConnection(asyncio.Protocol):
         """Processes what was read, piece by piece, for at most TURN_US."""
         end_us = clock.micros() + TURN_US
         while self._waiting and not self.closing and not self._shaking:
-            piece, self._waiting = self._waiting[:WORK_BYTES], self._waiting[WORK_BYTES:]
+            size = WORK_BYTES + self.body_bytes
+            piece, self._waiting = self._waiting[:size], self._waiting[size:]
             self._take(bytes(piece))
             if self._waiting and clock.micros() > end_us:
                 self._pause()
@@ -269,25 +275,32 @@ class PeerConnection(asyncio.Protocol):
         self.owner.link_opened(self)
 
     def _decrypt(self) -> None:
+        """Hands over what has come, in one piece: a long frame comes in many records of TLS."""
         assert self._tls is not None
-        while not self.closing:
+        pieces: list[bytes] = []
+        fault: ssl.SSLError | None = None
+        while True:
             try:
-                data = self._tls.read(PLAIN_BYTES)
+                pieces.append(self._tls.read(PLAIN_BYTES))
             except ssl.SSLWantReadError:
-                self._send(self._outgoing.read())  # a key update needs an answer
-                return
+                break
             except ssl.SSLError as error:
                 # An acceptor that does not trust us says so only after our side of the handshake is done.
-                self._fail(error)
-                return
-            if not data:
-                self.close(LOST)
-                return
+                fault = error
+                break
+            if not pieces[-1] or not (self._incoming.pending or self._tls.pending()):
+                break  # another read would only find that nothing is left, and raise
+        data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        if data:
             self.owner.link_received(self, data)
-            if not self._incoming.pending and not self._tls.pending():
-                if self._outgoing.pending:
-                    self._send(self._outgoing.read())
-                return  # another read would only find that nothing is left, and raise
+        if self.closing:
+            return
+        if fault is not None:
+            self._fail(fault)
+        elif pieces and not pieces[-1]:
+            self.close(LOST)
+        elif self._outgoing.pending:
+            self._send(self._outgoing.read())  # a key update needs an answer
 
     def _send(self, data: bytes) -> None:
         if data and self._transport is not None and not self._transport.is_closing():

@@ -50,7 +50,8 @@ cdef Py_ssize_t write_number(uint64_t number, char *out) noexcept:
 
 
 cdef class NativeSplitter:
-    cdef uint64_t args_max, args_left, body_left, frame_bytes
+    cdef uint64_t args_max, args_left, frame_bytes
+    cdef readonly uint64_t body_left
     cdef bint ending
     cdef char line[LINE_BYTES]
     cdef Py_ssize_t line_bytes

@@ -18,14 +18,14 @@ Kinds = tuple[tuple[bool, int], ...]  # of each field: whether it is a number, a
 class Splitter:
     """One direction of one link. Whole, in pieces or byte by byte: the same frames."""
 
-    __slots__ = ("args_max", "_reader", "_line", "_args_left", "_body_left", "_ending", "_frame_bytes")
+    __slots__ = ("args_max", "_reader", "_line", "_args_left", "body_left", "_ending", "_frame_bytes")
 
     def __init__(self, args_max: int) -> None:
         self.args_max = args_max
         self._reader = hiredis.Reader()
         self._line = b""  # an incomplete header
         self._args_left = 0  # bulk strings of this frame whose header has not come
-        self._body_left = 0  # bytes of the current bulk string
+        self.body_left = 0  # bytes that the current bulk string lacks
         self._ending = False  # its line end has not come; it is checked here, because hiredis does not check it
         self._frame_bytes = 0
 
@@ -49,9 +49,9 @@ class Splitter:
         """Follows the headers through the data and stops at the first that no frame of ours has."""
         at, end = 0, len(data)
         while at < end:
-            if self._body_left:
-                step = min(self._body_left, end - at)
-                self._body_left -= step
+            if self.body_left:
+                step = min(self.body_left, end - at)
+                self.body_left -= step
                 at += step
                 continue
             line_end = data.find(b"\n", at, at + HEADER_CHARS_MAX + 2)
@@ -93,7 +93,7 @@ class Splitter:
         if self._frame_bytes > frame_bytes_max:
             raise PeerError("a frame is too long")
         self._args_left -= 1
-        self._body_left = number
+        self.body_left = number
         self._ending = True
 
 

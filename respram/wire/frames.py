@@ -28,6 +28,11 @@ class Frames:
         self.greeted = False
         self._splitter = SPLITTER(ARGS_MAX)
 
+    @property
+    def body_bytes(self) -> int:
+        """How many bytes the field that has begun still lacks."""
+        return self._splitter.body_left
+
     def push(self, data: bytes) -> list[Message]:
         """The messages that are complete by now. Raises PeerError; after that the stream is lost."""
         messages: list[Message] = []

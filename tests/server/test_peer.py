@@ -323,3 +323,31 @@ def test_a_peer_that_sends_without_pause_leaves_others_their_turns() -> None:
         server.close()
 
     asyncio.run(main())
+
+
+@pytest.mark.parametrize("encrypted", [False, True])
+def test_the_rest_of_a_long_frame_comes_in_one_piece(run: Run, ours: Trust, encrypted: bool) -> None:
+    """What only waits for its end is no work, so it is not cut into pieces, whatever the records of TLS are."""
+    head, body = 20_000, 300_000
+
+    class Reading(Owner):
+        def link_received(self, link: PeerConnection, data: bytes) -> None:
+            super().link_received(link, data)
+            got = len(self.got[link.number])
+            pieces.append(len(data))
+            link.body_bytes = max(head + body - got, 0) if got >= head else 0
+
+    async def main() -> None:
+        async with listening(ours.accepting if encrypted else None, ours.dialling if encrypted else None) as pair:
+            await until(lambda: len(pair.owner.opened) == 2)
+            pair.accepted.owner = owner = Reading()
+            data = random.Random(5).randbytes(head + body + 1_000)
+            pair.accepted.data_received(b"")
+            assert pair.dialled is not None
+            pair.dialled.write(data)
+            await until(lambda: len(owner.got.get(1, b"")) == len(data))
+            assert owner.got[1] == data
+
+    pieces: list[int] = []
+    run(main)
+    assert len(pieces) <= 2 + (head + body) // (64 << 10) + 2, f"{len(pieces)} pieces, about one for each read"

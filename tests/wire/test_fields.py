@@ -54,8 +54,11 @@ def test_a_body_in_many_pieces_is_one() -> None:
     body = random.Random(1).randbytes(100_000)
     for splitter in (Splitter(4), native.NativeSplitter(4)):
         stream, found = frame([b"PUSH", body, b""]), []
+        start = stream.index(body)
         for at in range(0, len(stream), 1_000):
             found += splitter.push(stream[at : at + 1_000], 1 << 20)
+            if at + 1_000 > start:
+                assert splitter.body_left == max(start + len(body) - at - 1_000, 0), "what the body lacks"
         assert found == [[b"PUSH", body, b""]]
 
 
