@@ -315,9 +315,9 @@ def deputy_of(conn: Conn, keys: Iterable[bytes]) -> bytes:
 
 
 def deputy_of_run(conn: Conn, run: Run) -> bytes:
-    rights = conn.account.rights
-    if len(rights) == 1 and (rights[0].all_keys or b"del" not in rights[0].allowed):
-        return LETS_GO if b"del" in rights[0].allowed else b""
+    root = conn.account.root
+    if not conn.account.selectors and (b"del" not in root.allowed or root.all_keys):
+        return LETS_GO if b"del" in root.allowed else b""
     return deputy_of(conn, (key for group in run.groups for key in unpack_keys(group.keys)))
 
 

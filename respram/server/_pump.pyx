@@ -29,7 +29,7 @@ kernel.pxi, watches.pxi, stays.pxi and replies.pxi are parts of this file.
 """
 
 from cpython.mem cimport PyMem_Calloc, PyMem_Free, PyMem_Realloc
-from cpython.bytes cimport PyBytes_FromStringAndSize
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.memoryview cimport PyMemoryView_FromMemory
 from cpython.pycapsule cimport PyCapsule_GetPointer
 from cpython.ref cimport PyObject, Py_DECREF, Py_INCREF
@@ -181,6 +181,9 @@ cdef class NativePump:
         self.watches[fd].cheap = 0
         session.outlet = fd
 
+    def give(self, client, bytes data not None):
+        return give_one(self, client, data)
+
     def back(self, client):
         cdef int fd = client.sock.fileno()
         if 0 <= fd < self.watch_count and self.watches[fd].client == <PyObject *>client:
@@ -248,6 +251,12 @@ cdef class NativePump:
             self.after()
 
     cdef int see_to(self, client, int fd) except -1:
+        cdef bint is_watched = 0 <= fd < self.watch_count and self.watches[fd].client == <PyObject *>client
+        if is_watched:
+            session = <object>self.watches[fd].session
+            if session.taken and not session.closing:  # as `unusual` would say
+                self.watches[fd].away = True
+                return 0
         if client.unusual() and 0 <= fd < self.watch_count and self.watches[fd].client == <PyObject *>client:
             self.watches[fd].away = True
         return 0

@@ -92,7 +92,7 @@ class Client:
 
     def answer(self, data: bytes) -> None:
         """Delivers the reply to commands that were taken out of the session, and resumes the session."""
-        if self.closed:
+        if self.closed or self.pump.give(self, data):
             return
         if data:
             self.deliver(data)

@@ -35,6 +35,7 @@ class Watched(Protocol):
     sock: socket.socket
     session: Session
     conn: Conn
+    last_read: bool  # nothing more of it is read
 
     def send(self, data: bytes | memoryview) -> None: ...
     def unusual(self) -> bool:
@@ -77,6 +78,11 @@ class Pump(Protocol):
 
     def read(self, client: Watched) -> None:
         """Reads once, without waiting, so that an orderly stop takes what has arrived."""
+
+    def give(self, client: Watched, data: bytes) -> bool:
+        """Sends what another node has answered to the last commands of a client, resumes its session and reads it
+        again. False: nothing was done, because more than that may be to be done, which is the client's.
+        """
 
     def back(self, client: Watched) -> None:
         """The client was answered and is read again, if it stayed watched."""
@@ -251,6 +257,9 @@ class PortablePump:
             self._see_to_the_rest()
         if self.after is not None:
             self.after()
+
+    def give(self, client: Watched, data: bytes) -> bool:
+        return False
 
     def back(self, client: Watched) -> None:
         self.away.discard(client)

@@ -48,6 +48,32 @@ cdef int send_one(NativePump pump, Unsent *one) except -1:
     return 0
 
 
+cdef bint give_one(NativePump pump, client, bytes data) except -1:
+    """The answer of another node to the commands of a client that waits for nothing else and has sent nothing more."""
+    session = client.session
+    cdef int fd = session.outlet
+    cdef Watch *watch = &pump.watches[fd] if 0 <= fd < pump.watch_count else NULL
+    cdef ssize_t sent = 0, length = PyBytes_GET_SIZE(data)
+    if watch is NULL or watch.client != <PyObject *>client or watch.waiting or watch.unfinished or client.last_read:
+        return False
+    if not session.taken or session.more or session.buffered_bytes:
+        return False
+    if length:
+        sent = send(fd, PyBytes_AS_STRING(data), <size_t>length, MSG_NOSIGNAL)
+        if sent < 0:
+            if errno not in (EAGAIN, EINTR):
+                client.lost()
+                return True
+            sent = 0
+        pump.output_bytes += <uint64_t>length
+        if sent < length:
+            client.send(data[sent:])
+    if pump.watches[fd].client == <PyObject *>client:
+        pump.engine.resume(session)
+        pump.watches[fd].away = False
+    return True
+
+
 cdef void push_one(NativePump pump, int fd, session, const uint8_t *frames, size_t length) noexcept:
     """What was published to a session. One whose client is not watched here gets it by way of Python."""
     cdef ssize_t sent = 0

@@ -28,6 +28,7 @@ class Seen:
         self.session = session
         self.conn = Conn()
         self.out_bytes = 0
+        self.last_read = False
         self.kept = b""
         self.stays = False  # watched, while its batch waits
         self.calls: list[str] = []
