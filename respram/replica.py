@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Iterable
 
 from respram.engine.api import Engine
-from respram.engine.replication import Cut, Digest, Fetched
+from respram.engine.replication import Cut, Digest
 from respram.errors import PeerError
 from respram.frozen import dataclass
 from respram.gossip.core import Core
@@ -46,13 +46,15 @@ from respram.slots import first_key, slot_of
 from respram.snapshot.keys import SegmentKey
 from respram.wire.codec import encode
 from respram.wire.frames import Frames
+from respram.wire.messages import LATER, Forward
 
 ACCEPTED_BYTES_MAX = 1 << 20  # of what a decision wrote beside its keys: the rest comes by gossip alone
 FRAME_SPARE_BYTES = 2 << 20  # of a frame besides the longest value: an address book, a batch
 # The highest proto-max-bulk-len of any node: a peer may hold such a value from before its limit was lowered. A frame
 # with it must be readable: otherwise the link would break at each attempt, and nothing else would arrive either.
 VALUE_BYTES_MAX = 512 << 20
-JOINED_BYTES_MAX = 64 << 10  # small frames of one turn are sent together
+# frames of one turn up to this are sent together: a push of 64 KiB and an answer behind it
+JOINED_BYTES_MAX = 128 << 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,14 +264,28 @@ class Replica:
         """Notes that a Serve was begun and has not been served at once."""
         self.core.runs_on(who, number)
 
-    def served(self, who: int, number: int, outcome: int, replies: bytes, records: Fetched, now: Now) -> list[Output]:
-        """Answers a Serve that has run. Of a collection the records say who is in it, and not who was taken out; of
-        COPY to another database and of a script they say nothing of what else was written. Then all that was written
-        goes before the answer, on its link; and where a majority decides, it is among what a majority has accepted.
+    def served(
+        self, who: int, forward: Forward, outcome: int, replies: bytes, now: Now, beyond: bool = False
+    ) -> list[Output]:
+        """Answers a Serve that has run, with what its keys hold. Of a collection the records say who is in it, and not
+        who was taken out; of COPY to another database and of a script (`beyond`) they say nothing of what else was
+        written. Then all that was written goes before the answer, on its link; and where a majority decides, it is
+        among what a majority has accepted. If much was written it goes before the answer, too: then who asks need not
+        merge it twice.
         """
-        outputs, written = self._flush(now) if records.partial and self.engine.waiting_bytes() else ([], [])
+        if outcome == LATER:
+            return self._done(self.core.served(who, forward.number, outcome, replies, [], now), now)
+        engine, pushed_through = self.engine, self.core.forwarding.pushed_through
+        outputs, written, behind = list[Output](), list[bytes](), None
+        much = engine.waiting_bytes() >= self.core.policy.answer_pushed_bytes_min and pushed_through(who) is not None
+        records = engine.fetch_all(forward.db, forward.keys, now.wall_ms, waiting=not much)
+        if engine.waiting_bytes() and (much or records.partial or beyond):
+            outputs, written = self._flush(now)
+        if much and (behind := pushed_through(who)) is None:  # the link or the outbox was full
+            records = engine.fetch_all(forward.db, forward.keys, now.wall_ms)
         pieces = records.pieces + (written if self.core.majority.is_on else [])
-        return outputs + self._done(self.core.served(who, number, outcome, replies, pieces, now), now)
+        served = self.core.served(who, forward.number, outcome, replies, pieces, now, behind or 0)
+        return joined(outputs + self._done(served, now))
 
     def hand_over(self, now: Now) -> list[Output]:
         return self._done(self.core.hand_over(now), now)
@@ -375,3 +391,21 @@ class Replica:
                     self._frames.pop(effect.link, None)
                 outputs.append(effect)
         return outputs
+
+
+def joined(outputs: list[Output]) -> list[Output]:
+    """Joins the frames for one link into one write, as far as their order allows."""
+    found: list[Output] = []
+    last_to: dict[int, int] = {}  # link to the position of its last frame, if no later output belongs to it
+    for output in outputs:
+        if isinstance(output, Write):
+            at = last_to.get(output.link)
+            last = found[at] if at is not None else None
+            if at is not None and isinstance(last, Write) and len(last.data) + len(output.data) < JOINED_BYTES_MAX:
+                found[at] = Write(last.link, last.data + output.data)
+                continue
+            last_to[output.link] = len(found)
+        else:
+            last_to.clear()
+        found.append(output)
+    return found

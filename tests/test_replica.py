@@ -14,13 +14,13 @@ from respram.gossip.forwarding import Request
 from respram.gossip.members import Member
 from respram.gossip.policy import Policy, Terms
 from respram.gossip.timers import Now
-from respram.record import HASH, Record, member_key, pack
+from respram.record import HASH, Record, member_key, pack, unpack
 from respram.replica import VALUE_BYTES_MAX, Bug, Output, Replica, Write
 from respram.sim.world import EPOCH_MS, IDS_KEY, engine_of, settings
 from respram.slots import pack_command, pack_keys, slot_of
 from respram.wire.codec import encode
 from respram.wire.frames import Frames
-from respram.wire.messages import RUN, Message, Nudge, Push
+from respram.wire.messages import DONE, RUN, Answer, Forward, Message, Nudge, Push
 from tests.engine.each import each_engine  # noqa: F401 (every test here runs on each engine)
 
 ms = [0]
@@ -376,3 +376,63 @@ def test_no_node_can_be_set_to_values_that_a_peer_would_not_read() -> None:
     assert bulk_bytes_max(VALUE_BYTES_MAX) == VALUE_BYTES_MAX
     with pytest.raises(ConfigError):
         bulk_bytes_max(VALUE_BYTES_MAX + 1)
+
+
+# -- answers behind a push ------------------------------------------------------------------------------
+MUCH = Policy().answer_pushed_bytes_min
+
+
+def decided_at(wire: Wire, sizes: dict[bytes, int], before: tuple[bytes, ...] = ()) -> list[Message]:
+    """A forward of the first end that wrote values of these sizes at the second: the frames that came back for it."""
+    home = wire.ends[1]
+    for name in before:
+        home.engine.merge(pack(Record(0, name, b"old", EPOCH_MS << 16, 5, EPOCH_MS + 60_000)), now().wall_ms)
+    forward = Forward(1, 1, RUN, 0, 0, 2, b"", b"", pack_keys([*sizes, *before]), b"", b"", b"")
+    for name, size in sizes.items():
+        home.engine.store(0, name, b"v" * size, now().wall_ms + 60_000, False, now().wall_ms, b"set")
+    found = home.served(1, forward, DONE, b"+OK\r\n", now())
+    reader, frames = Frames(1 << 30), list[Message]()
+    reader.greeted = True
+    for one in found:
+        assert isinstance(one, Write)
+        frames += reader.push(one.data)
+    wire.carry(1, found)
+    return frames
+
+
+def test_much_that_was_written_goes_before_the_answer_and_not_in_it() -> None:
+    wire = Wire()
+    assert wire.ends[1].core.me.number == 2
+    push, answer = decided_at(wire, {b"a": MUCH, b"b": 10}, before=(b"c",))
+    assert isinstance(push, Push) and isinstance(answer, Answer) and answer.behind == push.seq
+    assert {record.key for record in unpack(push.payload)} == {b"a", b"b"}
+    assert [record.key for record in unpack(answer.records)] == [b"c"], "what was not written just now"
+    assert read(wire, 0, b"a") == b"v" * MUCH and read(wire, 0, b"b") == b"v" * 10
+
+
+def test_little_goes_in_the_answer() -> None:
+    wire = Wire()
+    (answer,) = decided_at(wire, {b"a": 10})
+    assert isinstance(answer, Answer) and not answer.behind
+    assert [record.key for record in unpack(answer.records)] == [b"a"]
+
+
+def test_what_does_not_fit_into_the_link_or_the_outbox_goes_in_the_answer() -> None:
+    wire = Wire()
+    core = wire.ends[1].core
+    core.policy = replace(core.policy, in_flight_bytes_max=MUCH)
+    wire.ends[1].engine.store(0, b"z", b"v", now().wall_ms + 60_000, False, now().wall_ms, b"set")
+    (link,) = core.neighbours.greeted()
+    kept = wire.ends[1].flush(now())
+    assert link.in_flight
+    answer = decided_at(wire, {b"a": 2 * MUCH})[-1]
+    assert isinstance(answer, Answer) and not answer.behind and link.peer is not None and link.peer.queue
+    assert [record.key for record in unpack(answer.records)] == [b"a"]
+    wire.carry(1, kept)
+    wire.wait(30)
+    assert read(wire, 0, b"a") == b"v" * 2 * MUCH, "the push comes when there is room"
+    wire = Wire()
+    wire.ends[1].engine.configure(settings(2)._replace(outbox_bytes_max=MUCH + 200))
+    (answer,) = decided_at(wire, {b"a": MUCH, b"b": 300})
+    assert isinstance(answer, Answer) and not answer.behind
+    assert {record.key for record in unpack(answer.records)} == {b"a", b"b"}

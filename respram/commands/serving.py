@@ -22,7 +22,6 @@ from respram.commands.elsewhere import SCRIPTS, TRAVELS
 from respram.commands.node import GONE, Conn, Node
 from respram.commands.transactions import leave
 from respram.engine.api import Session
-from respram.engine.replication import Fetched
 from respram.frozen import dataclass
 from respram.wire.messages import CLOSES, DONE, FORGOTTEN, LATER, LETS_GO, TOGETHER, Forward
 
@@ -31,7 +30,6 @@ RIGHTS_MAX = 64  # users whose rules are cached
 MULTI, EXEC = b"*1\r\n$5\r\nMULTI\r\n", b"*1\r\n$4\r\nEXEC\r\n"
 COPY_WORDS = 3  # the words of a COPY without options
 COPIES = re.compile(rb"\$4\r\ncopy\r\n", re.IGNORECASE)
-NO_RECORDS = Fetched([], False)
 STRANGE = b"-ERR this command cannot be forwarded\r\n"
 KEEPS = full_user(by_name=BY_NAME - {b"del"})
 FREE = full_user(by_name=BY_NAME)
@@ -41,7 +39,7 @@ FREE = full_user(by_name=BY_NAME)
 class Served:
     outcome: int  # one of ANSWER's outcomes
     replies: bytes = b""
-    records: Fetched = NO_RECORDS  # the current records of the keys
+    beyond: bool = False  # it may have written more than the keys that were named
 
 
 Done = Callable[[Served], None]
@@ -91,7 +89,7 @@ class Serving:
                 node.engine.feed(conn.session, b"", now_ms)
             conn.catch_up()
             if conn.queue is None or conn.session.suspended or conn.session.closing:
-                self._end(conn, forward, b"", now_ms, done)
+                self._end(conn, b"", done)
                 return
             if COPIES.search(data):  # the engine may run it in EXEC, and tells nobody
                 conn.wrote_beyond = True
@@ -117,16 +115,13 @@ class Serving:
             conn.transport = waits = Waits(partial(later, 0, again))
             later(conn.suspended_until_ms, again)
             return
-        self._end(conn, forward, replies, now_ms, done)
+        self._end(conn, replies, done)
 
-    def _end(self, conn: Conn, forward: Forward, replies: bytes, now_ms: int, done: Done) -> None:
+    def _end(self, conn: Conn, replies: bytes, done: Done) -> None:
         engine, session = self.node.engine, conn.session
         engine.forget_reply()
         clean = not (session.closing or session.suspended or session.buffered_bytes)
-        records = engine.fetch_all(forward.db, forward.keys, now_ms)
-        if conn.wrote_beyond:
-            conn.wrote_beyond = False
-            records = records._replace(partial=True)
+        beyond, conn.wrote_beyond = conn.wrote_beyond, False
         conn.catch_up()
         if conn.queue is not None:
             leave(conn)
@@ -135,7 +130,7 @@ class Serving:
             self.free.append(conn)
         else:
             engine.close(session)
-        done(Served(DONE if clean else CLOSES if session.closing else FORGOTTEN, replies, records))
+        done(Served(DONE if clean else CLOSES if session.closing else FORGOTTEN, replies, beyond))
 
     def _connect(self, now_ms: int) -> Conn:
         session = self.node.engine.session(_dispatch)

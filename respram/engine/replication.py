@@ -107,9 +107,10 @@ class Replicating(Protocol):
     def fetch(self, db: int, key: bytes, now_ms: int) -> bytes:
         """The packed record or stub of a key; b"" where there is none."""
 
-    def fetch_all(self, db: int, keys: bytes, now_ms: int) -> Fetched:
-        """The packed records or stubs of packed keys (slots.py), in order."""
-
+    def fetch_all(self, db: int, keys: bytes, now_ms: int, waiting: bool = True) -> Fetched:
+        """The packed records or stubs of packed keys (slots.py), in order. `waiting` False: without strings that
+        `drain` has still to return.
+        """
     def restamp(self, now_ms: int) -> int:
         """After the clock was set back, once peers agree with it: records with a clock beyond from_ms(now +
         clock_offset_ms_max), which every peer refuses, get fresh stamps of this node from there on (+1, +2, ... in the

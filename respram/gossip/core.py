@@ -311,11 +311,11 @@ class Core:
         return token, self._taken()
 
     def served(
-        self, who: int, number: int, outcome: int, replies: bytes, records: list[bytes], now: Now
+        self, who: int, number: int, outcome: int, replies: bytes, records: list[bytes], now: Now, behind: int = 0
     ) -> list[Effect]:
-        """Notes that what a Serve asked for has been run."""
+        """Notes that what a Serve asked for has been run. `behind`: as of an ANSWER."""
         self.now = now
-        self.forwarding.served(who, number, outcome, replies, records)
+        self.forwarding.served(who, number, outcome, replies, records, behind)
         return self._taken()
 
     def may_run(self, who: int, number: int, now: Now) -> bool:

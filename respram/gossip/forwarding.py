@@ -2,7 +2,9 @@
 
 Where the client is, a forward is *asked*: `submit` finds the home of its slot (homes.py), sends FORWARD and gets
 ANSWER, or has it run here if the home is here. Where the home is, it is *heard*: run in order, and answered with the
-replies and the records. The records are merged before the client is answered: it reads its own writes.
+replies and the records. The records are merged before the client is answered: it reads its own writes. Where the
+home has much to push, it does so before it answers, and leaves out of the answer what the asker has by then: its links
+keep the order, and the answer says which frame went before it.
 
 What can go wrong, and the result:
 
@@ -11,7 +13,9 @@ What can go wrong, and the result:
     the home settles, or pauses     LATER: asked again
     no link to the home             it is dialled; the forward waits
     the frame or the answer is lost sent again under its number; the home answers from what it kept and runs nothing
-    twice the home dies before it answers the outcome is UNKNOWN
+                                    twice
+    a push before it was lost       the same, at once; then the answer has the records
+    the home dies before it answers the outcome is UNKNOWN
     the time is up                  NOTHING, if it is certain that nothing was run; else UNKNOWN
 
 So two nodes with different views do not both decide as long as both can answer, and nothing is run twice. A forward
@@ -20,7 +24,7 @@ that was refused is sent again under a new number: the old one can arrive late, 
 
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from respram import frozen
 from respram.errors import PeerError
@@ -249,6 +253,11 @@ class Forwarding:
         asked = self.under_way.get(message.number)
         if asked is None or link.peer is None or asked.home != link.peer.number:
             return
+        if message.behind > link.received:  # what went before it was lost, or comes later: the home has to say it again
+            self.retried += 1
+            asked.parts.clear()
+            self.host.send(link.id, self._frame(asked, self._records_along(asked), again=1))
+            return
         if message.records:
             self.host.emit(Merge(link.id, 0, message.records))
         if message.outcome == PART:
@@ -354,7 +363,7 @@ class Forwarding:
         if message.number in cache.running:
             return
         if message.number in cache.answers:
-            self._send(link, cache.answers[message.number][1])
+            self._repeat(link, message, cache.answers[message.number][1])
             return
         if message.number <= cache.forgotten:
             if message.again:
@@ -412,11 +421,22 @@ class Forwarding:
 
         self.majority.prepare(who, message.number, message.db, message.keys, then)
 
-    def served(self, who: int, number: int, outcome: int, replies: bytes, records: list[bytes]) -> None:
-        """Answers a forward whose commands have run, with the records of its keys."""
+    def pushed_through(self, who: int) -> int | None:
+        """The number of the last frame on the link to a node, if all writes of this node have been sent on it so far.
+        None: some may reach it later than an answer, or a majority has to be shown the records.
+        """
+        link = self.neighbours.link_to(who)
+        if link is None or self.majority.is_on or who not in self.book.enclave or self.lags(who):
+            return None
+        return link.next_seq - 1
+
+    def served(
+        self, who: int, number: int, outcome: int, replies: bytes, records: list[bytes], behind: int = 0
+    ) -> None:
+        """Answers a forward whose commands have run, with the records of its keys that were not pushed before."""
         if not self.majority.has(who, number) or outcome not in (DONE, CLOSES):
             self.majority.drop(who, number)
-            self._served(who, number, outcome, replies, records)
+            self._served(who, number, outcome, replies, records, behind)
             return
 
         def then(chosen: bool, found: list[bytes]) -> None:
@@ -427,7 +447,9 @@ class Forwarding:
 
         self.majority.accept(who, number, records, then)
 
-    def _served(self, who: int, number: int, outcome: int, replies: bytes, records: list[bytes]) -> None:
+    def _served(
+        self, who: int, number: int, outcome: int, replies: bytes, records: list[bytes], behind: int = 0
+    ) -> None:
         if who == 0:
             asked = self.under_way.get(number)
             if asked is None:
@@ -442,7 +464,7 @@ class Forwarding:
         cache = self._cache_of(who)
         cache.running.discard(number)
         self.served_here += outcome == DONE
-        self._answer(who, Answer(number, outcome, self.book.me.number, replies, b"".join(records)), records)
+        self._answer(who, Answer(number, outcome, self.book.me.number, replies, b"".join(records), behind), records)
 
     def _answer(self, who: int, answer: Answer, records: list[bytes] | None = None) -> None:
         policy, cache = self.host.policy, self._cache_of(who)
@@ -452,6 +474,14 @@ class Forwarding:
             self._send(link, answer, records)
         while cache.bytes > policy.answer_cache_bytes_max or len(cache.answers) > policy.answer_cache_max:
             cache.drop()
+
+    def _repeat(self, link: Link, message: Forward, answer: Answer) -> None:
+        """What went before the first answer may be lost: instead, the keys' records go along as they are by now."""
+        if not answer.behind:
+            self._send(link, answer)
+            return
+        records = self.host.store.fetch_all(message.db, message.keys, self.host.now.wall_ms).pieces
+        self._send(link, replace(answer, records=b"".join(records), behind=0), records)
 
     def _send(self, link: Link, answer: Answer, records: list[bytes] | None = None) -> None:
         """Sends an answer, in parts if it is long. (A repeated answer leaves out long records: they were pushed by
@@ -466,7 +496,7 @@ class Forwarding:
         while len(replies) > part_bytes:
             self.host.send(link.id, Answer(answer.number, PART, answer.home, replies[:part_bytes], b""))
             replies = replies[part_bytes:]
-        self.host.send(link.id, Answer(answer.number, answer.outcome, answer.home, replies, b""))
+        self.host.send(link.id, replace(answer, replies=replies, records=b""))
 
     def _cache_of(self, who: int) -> AnswerCache:
         caches = self.answer_caches

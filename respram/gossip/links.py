@@ -189,8 +189,9 @@ def pump(link: Link, policy: Policy, now_ms: int, emit: Emit) -> None:
     while peer.queue and _has_room(link, len(peer.queue[0].payload), policy.in_flight_bytes_max):
         batch = peer.queue.popleft()
         peer.queue_bytes -= len(batch.payload) + FRAME_BYTES
-        push = Push(0, 0, batch.origin, batch.number, batch.spread, batch.kind, batch.payload)
-        launch(link, push, batch, now_ms, emit)
+        seq, ack = _next_numbers(link)
+        push = Push(seq, ack, batch.origin, batch.number, batch.spread, batch.kind, batch.payload)
+        _fly(link, push, batch, now_ms, emit)
     while link.sync and _has_room(link, len(link.sync[0].payload), policy.sync_in_flight_bytes_max):
         message = link.sync.popleft()
         link.sync_bytes -= len(message.payload)
@@ -203,13 +204,22 @@ def _has_room(link: Link, size: int, bytes_max: int) -> bool:
 
 def launch(link: Link, message: Sequenced, batch: Batch | None, now_ms: int, emit: Emit) -> None:
     """Sends a sequenced frame with the next number, carrying what there is to acknowledge."""
+    seq, ack = _next_numbers(link)
+    _fly(link, replace(message, seq=seq, ack=ack), batch, now_ms, emit)
+
+
+def _next_numbers(link: Link) -> tuple[int, int]:
     seq = link.next_seq
     link.next_seq += 1
-    message = replace(message, seq=seq, ack=0 if link.refused else link.received)
-    if not link.refused:
-        _acknowledged_now(link)
+    if link.refused:
+        return seq, 0
+    _acknowledged_now(link)
+    return seq, link.received
+
+
+def _fly(link: Link, message: Sequenced, batch: Batch | None, now_ms: int, emit: Emit) -> None:
     flight = Flight(message, now_ms, len(message.payload) + FRAME_BYTES, batch)
-    link.in_flight[seq] = flight
+    link.in_flight[message.seq] = flight
     link.in_flight_bytes += flight.size
     if isinstance(message, Dumped):
         link.dump_bytes += flight.size

@@ -135,6 +135,8 @@ class Policy:
     forward_strays_max: int = 4_096
     # of records that a forward brings along, because its home may not have them yet
     forward_records_bytes_max: int = 1 << 20
+    # while the home has so much to push, it pushes first, and an answer leaves out the records that were in it
+    answer_pushed_bytes_min: int = 16 * KIB
     answer_part_bytes: int = 1 * MIB  # of replies and records in one ANSWER; longer answers are sent in parts
     answer_cache_ms: int = 60_000  # for forwards that are sent again
     answer_cache_max: int = 8_192  # of one node

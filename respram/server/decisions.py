@@ -19,7 +19,7 @@ from respram.engine.api import Engine, Run, Session
 from respram.gossip.effects import Decided
 from respram.gossip.forwarding import ANSWERED, APART, CLOSED, UNKNOWN, Request
 from respram.integers import parse_uint
-from respram.replica import JOINED_BYTES_MAX, Output, Replica, Write
+from respram.replica import Output, Replica, joined
 from respram.server.links import now
 from respram.slots import pack_keys
 from respram.wire.messages import RUN
@@ -31,7 +31,8 @@ Batched = tuple[int, int, int, bytes]  # home by the table, database, protocol, 
 
 
 class Waiting:
-    """One client and the commands that it sent together. The replies of each group are filled in when they come."""
+    """One client and the commands for several homes that it sent together. The replies of each group are filled in when
+    they come."""
 
     __slots__ = ("asker", "order", "replies", "left", "engine")
 
@@ -46,17 +47,15 @@ class Waiting:
         self.replies[group] = replies
         self.left -= 1
         if not self.left:
-            self.asker.told(
-                replies if len(self.replies) == 1 else self.engine.weave_replies(self.order, self.replies),
-                len(self.order),
-            )
+            self.asker.told(self.engine.weave_replies(self.order, self.replies), len(self.order))
 
 
 @dataclass(slots=True)
 class Part:
-    waiting: Waiting
-    group: int
+    asker: Asker
     commands: int
+    waiting: Waiting | None  # None: all that the client sent together is in this part
+    group: int
 
 
 @dataclass(slots=True)
@@ -78,12 +77,15 @@ class Batch:
         pieces = engine.cut_replies(replies, [part.commands for part in self.parts])
         for part, piece in zip(self.parts, pieces, strict=True):
             if home:
-                part.waiting.asker.decided_by(home)
-            part.waiting.put(part.group, piece)
+                part.asker.decided_by(home)
+            if part.waiting is None:
+                part.asker.told(piece, part.commands)
+            else:
+                part.waiting.put(part.group, piece)
 
     def close(self) -> None:
         for part in self.parts:
-            part.waiting.asker.told(b"", part.commands)
+            part.asker.told(b"", part.commands)
 
 
 @dataclass(slots=True)
@@ -182,22 +184,24 @@ class Decisions:
     def forward_run(self, asker: Asker, run: Run, rights: bytes) -> bool:
         if self._is_full():
             return False
-        session = asker.session
-        waiting = Waiting(asker, run.order, len(run.groups), self.node.engine)
-        for number, group in enumerate(run.groups):
-            place = (group.home, session.db, session.proto, rights)
-            batch = self._batches.get(place)
+        session, batches = asker.session, self._batches
+        several = len(run.groups) > 1
+        waiting = Waiting(asker, run.order, len(run.groups), self.node.engine) if several else None
+        for number, (home, commands, payload, keys) in enumerate(run.groups):
+            place = (home, session.db, session.proto, rights)
+            batch = batches.get(place)
             if batch is None:
-                batch = self._batches[place] = Batch(session.db, session.proto, rights)
-            batch.parts.append(Part(waiting, number, group.commands))
-            batch.payloads.append(group.payload)
-            batch.keys.append(group.keys)
-            batch.payload_bytes += len(group.payload)
-            if group.home:
-                self.forwarded += group.commands
+                batch = batches[place] = Batch(session.db, session.proto, rights)
+            batch.parts.append(Part(asker, commands, waiting, number))
+            batch.payloads.append(payload)
+            batch.keys.append(keys)
+            batch.payload_bytes += len(payload)
+            if home:
+                self.forwarded += commands
             if batch.payload_bytes >= BATCH_BYTES_MAX:
                 self._close_batch(place)
-        self._call_soon()
+        if not self._called:
+            self._call_soon()
         return True
 
     def _is_full(self) -> bool:
@@ -272,7 +276,7 @@ class Decisions:
     def _teller(self, apart: Apart, number: int) -> Told:
         def told(outcome: str, replies: bytes, home: int) -> None:
             for part in apart.batch.parts if outcome == ANSWERED and home else ():
-                part.waiting.asker.decided_by(home)
+                part.asker.decided_by(home)
             apart.put(number, replies if outcome == ANSWERED else self._error(outcome, 1), self.node.engine)
 
         return told
@@ -303,22 +307,4 @@ def split_commands(data: bytes) -> list[tuple[bytes, bytes]]:
                 key = data[end + 2 : end + 2 + length]
             at = end + 2 + length + 2
         found.append((data[start:at], key))
-    return found
-
-
-def joined(outputs: list[Output]) -> list[Output]:
-    """Joins the frames for one link into one write, as far as their order allows."""
-    found: list[Output] = []
-    last_to: dict[int, int] = {}  # link to the position of its last frame, if no later output belongs to it
-    for output in outputs:
-        if isinstance(output, Write):
-            at = last_to.get(output.link)
-            last = found[at] if at is not None else None
-            if at is not None and isinstance(last, Write) and len(last.data) < JOINED_BYTES_MAX:
-                found[at] = Write(last.link, last.data + output.data)
-                continue
-            last_to[output.link] = len(found)
-        else:
-            last_to.clear()
-        found.append(output)
     return found

@@ -253,7 +253,7 @@ class Driver:
 
     def _serve(self, who: int, forward: Forward) -> None:
         def done(served: Served) -> None:
-            self.carry(self.replica.served(who, forward.number, served.outcome, served.replies, served.records, now()))
+            self.carry(self.replica.served(who, forward, served.outcome, served.replies, now(), served.beyond))
 
         def later(at_ms: int, go_on: Callable[[int], None]) -> None:
             self.loop.call_later(max(at_ms - clock.now_ms(), 0) / 1000, lambda: go_on(clock.now_ms()))

@@ -16,7 +16,6 @@ from dataclasses import dataclass, field
 from random import Random
 
 from respram.engine.pure.shares import unpack_counter
-from respram.engine.replication import Fetched
 from respram.gossip.effects import Serve
 from respram.gossip.forwarding import ANSWERED, Request
 from respram.record import unpack
@@ -68,9 +67,8 @@ class Judge:
         self.counted[name] = self.counted.get(name, 0) + step
         self.figures.counted += 1
         self.world.touch(node)
-        record = node.engine.fetch(0, key, now.wall_ms)
         reply = b"%d" % total
-        served = node.replica.served(serve.who, serve.forward.number, DONE, reply, Fetched([record], False), now)
+        served = node.replica.served(serve.who, serve.forward, DONE, reply, now)
         self.world.carry(node, served)
 
     def kill(self, node: Node) -> None:

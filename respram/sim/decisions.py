@@ -15,7 +15,6 @@ from dataclasses import dataclass, field
 from itertools import permutations
 from random import Random
 
-from respram.engine.replication import Fetched
 from respram.gossip.effects import Serve
 from respram.gossip.forwarding import ANSWERED, Request
 from respram.gossip.homes import Map
@@ -112,8 +111,7 @@ class _Client:
         name = (serve.forward.db, key)
         self._decide(node, name)
         now = self.world.time_of(node)
-        record = node.engine.fetch(*name, now.wall_ms)
-        served = node.replica.served(serve.who, serve.forward.number, DONE, b":1\r\n", Fetched([record], False), now)
+        served = node.replica.served(serve.who, serve.forward, DONE, b":1\r\n", now)
         self.world.carry(node, served)
 
     @property

@@ -14,7 +14,6 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from random import Random
 
-from respram.engine.replication import Fetched
 from respram.gossip.effects import Serve
 from respram.gossip.forwarding import ANSWERED, NOTHING, Request
 from respram.gossip.policy import Policy
@@ -85,7 +84,7 @@ class Play:
         """Serves as a server does: what was written leaves behind the answer."""
         now = self.world.time_of(node)
         if not node.replica.may_run(serve.who, serve.forward.number, now):
-            later = node.replica.served(serve.who, serve.forward.number, LATER, b"", Fetched([], False), now)
+            later = node.replica.served(serve.who, serve.forward, LATER, b"", now)
             self.world.carry(node, later)
             return
         [key] = unpack_keys(serve.forward.keys)
@@ -97,8 +96,7 @@ class Play:
             life_ms = LIFE_MS * self.rng.choice(LIVES)  # some decisions prolong a life: they take two steps
             node.engine.store(0, key, b"%d" % then, now.wall_ms + life_ms, False, now.wall_ms, b"set")
         reply = b"" if answer is None else b"%d" % answer
-        record = node.engine.fetch(0, key, now.wall_ms)
-        served = node.replica.served(serve.who, serve.forward.number, DONE, reply, Fetched([record], False), now)
+        served = node.replica.served(serve.who, serve.forward, DONE, reply, now)
         self.world.carry(node, served)
         self.world.touch(node)
 
@@ -233,7 +231,10 @@ def _play(
 ) -> tuple[dict[bytes, list[Operation]], Told]:
     rng = Random(seed)
     policy = Policy(enclave_size=nodes if majority else 0)
-    world = World(seed, replace(policy, reign_ms=60, reign_spare_ms=10) if duels else policy)
+    if seed % 2:
+        policy = replace(policy, answer_pushed_bytes_min=0)  # records go before each answer
+    policy = replace(policy, reign_ms=60, reign_spare_ms=10) if duels else policy
+    world = World(seed, policy, apart=seed % 2 == 1)
     acts = Play(world, rng, trouble)
     if majority:
         acts.operations = (INCR, TAKE, SWAP, LOOK, LOOK)  # reads are checked as well

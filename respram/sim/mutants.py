@@ -22,7 +22,7 @@ from respram.slots import unpack_keys
 from respram.wire.messages import ACCEPT, DONE
 
 NAMES = ("no-salt", "key-only", "no-shadow", "unasked", "silence-is-nil", "ready-at-once", "never-stopped", "outlived")
-OF_HOMES = ("everybody-home", "runs-again", "unmerged", "no-settling", "any-home", "no-takeover")
+OF_HOMES = ("everybody-home", "runs-again", "unmerged", "unheard", "no-settling", "any-home", "no-takeover")
 
 OF_MAJORITY = ("stores-only", "forgets", "accepts-below", "same-number", "unread", "unrounded")
 
@@ -36,7 +36,8 @@ def mutated(name: str) -> Iterator[None]:
     somebody who is ready is linked.
 
     Of homes: `everybody-home`: each node decides by itself. `runs-again`: a forward that is sent again is run again.
-    `unmerged`: the client is answered without the records. `no-settling`: a home decides at once about slots that it
+    `unmerged`: the client is answered without the records. `unheard`: and without the push that should have come before
+    the answer. `no-settling`: a home decides at once about slots that it
     has just got. `any-home`: a node runs whatever it is sent. `no-takeover`: after a moment a home decides about new
     slots without asking anybody.
 
@@ -71,6 +72,10 @@ def mutated(name: str) -> Iterator[None]:
         answered = Forwarding.answered
         holders, attribute = (Forwarding,), "answered"
         wrong = lambda one, link, message: answered(one, link, replace(message, records=b""))  # noqa: E731
+    elif name == "unheard":
+        believed = Forwarding.answered
+        holders, attribute = (Forwarding,), "answered"
+        wrong = lambda one, link, message: believed(one, link, replace(message, behind=0))  # noqa: E731
     elif name == "no-settling":
         holders, attribute, wrong = (Homes,), "is_settled", lambda *args: True
     elif name == "any-home":

@@ -20,6 +20,8 @@ from respram.gossip.policy import Policy
 from respram.gossip.timers import Now
 from respram.replica import Bug, Output, Replica, Write
 from respram.sim.network import Connection, Network
+from respram.wire.codec import encode
+from respram.wire.frames import Frames
 
 EPOCH_MS = 1_800_000_000_000
 IDS_KEY = 0x5EEDED5EEDED5EED
@@ -75,6 +77,7 @@ class World:
     memory_bytes_max: int = 0
     counters: bool = True  # converge, unless a majority decides
     ids_key: int = IDS_KEY  # for nodes that boot from now on
+    apart: bool = False  # each frame travels by itself, even where a node has sent several in one write
     tracing: bool = False
     now_ms: int = 0
     nodes: list[Node] = field(default_factory=list)
@@ -211,7 +214,8 @@ class World:
             if isinstance(output, Write):
                 if output.link in node.connections:
                     connection, end = node.connections[output.link]
-                    self._transmit(connection, end, output.data)
+                    for data in _frames_of(output.data) if self.apart else [output.data]:
+                        self._transmit(connection, end, data)
             elif isinstance(output, Dial):
                 self.at(self.now_ms + 1 + self.rng.randrange(3), "dial", node.place, 0, output.address)
             elif isinstance(output, Hangup):
@@ -282,3 +286,9 @@ class World:
         """The digests of all nodes at one moment of one clock; a single element when all are equal."""
         now = Now(self.now_ms, EPOCH_MS + self.now_ms)
         return {node.replica.digest(now) for node in self.up if node.enclave == enclave}
+
+
+def _frames_of(data: bytes) -> list[bytes]:
+    frames = Frames(len(data))
+    frames.greeted = True
+    return [encode(message) for message in frames.push(data)]

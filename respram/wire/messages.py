@@ -362,7 +362,8 @@ class Answer:
     outcome: U8
     home: U64  # the home, as the sender knows it
     replies: Payload = field(repr=False)
-    records: Payload = field(repr=False)  # packed: the current records of the keys
+    records: Payload = field(repr=False)  # packed: the current records of the keys, but for those that went before it
+    behind: U64 = 0  # the last sequenced frame before it on its link: what `records` lacks is in those; 0: nothing
 
 
 PART = 0

@@ -68,9 +68,10 @@ class Away:
         done: list[Served] = []
         self.serving.serve(forward, self.there.now_ms, done.append, lambda at_ms, go_on: self.later.append(go_on))
         if done and done[0].outcome == DONE:
-            if self.flushes and done[0].records.partial:  # as in replica.py: what was written goes first
+            records = self.there.engine.fetch_all(one.db, one.keys, self.there.now_ms)
+            if self.flushes and (records.partial or done[0].beyond):  # as in replica.py: what was written goes first
                 self.here.engine.merge(self.there.engine.drain(1 << 20), self.here.now_ms)
-            for record in done[0].records.pieces:
+            for record in records.pieces:
                 self.here.engine.merge(record, self.here.now_ms)
             asker.told(done[0].replies, commands)
         return done[0] if done else Served(LATER)

@@ -17,7 +17,7 @@ from respram.engine.api import Engine
 from respram.engine.ids import M64, SPREAD, identity, identity_by_name, keyed_hash, point, point_by_name, siphash13
 from respram.engine.replication import DONE, FETCHED_PIECE_BYTES, PLACE_BITS, BucketDigest, Cut, Fetched, Selection
 from respram.errors import PeerError
-from respram.record import Record, member_key, pack, stub_name, unpack
+from respram.record import SET, Record, member_key, pack, stub_name, unpack
 from respram.slots import pack_keys
 
 from .conftest import ENGINES
@@ -461,6 +461,24 @@ def test_what_many_keys_hold_comes_in_order_and_in_pieces(peer: Engine) -> None:
     for cut in range(1, len(pack_keys([b"ab"]))):
         with pytest.raises(ValueError, match="cut short"):
             peer.fetch_all(0, pack_keys([b"ab"])[:cut], NOW)
+
+
+def test_strings_that_wait_for_peers_are_left_out_of_what_many_keys_hold(peer: Engine) -> None:
+    peer.merge(pack(Record(0, b"merged", b"v", NOW << 16, 5, NOW + 900)), NOW)
+    for name in (b"written", b"gone"):
+        peer.store(0, name, b"v", NOW + 9_000, False, NOW, b"set")
+    peer.let_go(0, b"gone", NOW, b"del")
+    peer.found(0, b"set", SET, NOW + 9_000, False, NOW)
+    peer.put_member(0, b"set", b"m", b"", None, NOW)
+    names = pack_keys([b"written", b"merged", b"gone", b"none", b"set"])
+    left = peer.fetch_all(0, names, NOW, waiting=False)
+    keys = [record.key for piece in left.pieces for record in unpack(piece)]
+    assert b"merged" in keys and b"set" in keys and b"written" not in keys and b"gone" not in keys and left.partial
+    gone = [record for piece in peer.fetch_all(0, names, NOW).pieces for record in unpack(piece)]
+    assert {b"written", b"merged", b"gone", b"set"} <= {record.key for record in gone}
+    drained = {record.key for record in unpack(peer.drain(1 << 20))}
+    assert {b"written", b"gone"} <= drained, "they are in what is drained next"
+    assert peer.fetch_all(0, names, NOW, waiting=False) == peer.fetch_all(0, names, NOW)
 
 
 def test_what_was_written_alone_does_not_wait_for_peers() -> None:

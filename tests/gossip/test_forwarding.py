@@ -18,12 +18,14 @@ from respram.wire.messages import (
     LATER,
     NOT_HOME,
     PART,
+    RECORDS_KIND,
     RUN,
     TOGETHER,
     Answer,
     Bye,
     Forward,
     Members,
+    Push,
 )
 
 from .rig import ME, Bench, member
@@ -77,8 +79,8 @@ def serve(
     bench.take(bench.core.served(who, number, outcome, replies, list(records), bench.now))
 
 
-def packed(value: bytes, key: bytes = b"k") -> bytes:
-    return pack(Record(0, key, value, EPOCH_MS << 16, 9, EPOCH_MS + 60_000))
+def packed(value: bytes, key: bytes = b"k", later: int = 0) -> bytes:
+    return pack(Record(0, key, value, (EPOCH_MS << 16) + later, 9, EPOCH_MS + 60_000))
 
 
 # -- where the client is ------------------------------------------------------------------------------
@@ -403,6 +405,97 @@ def test_a_long_answer_comes_in_parts() -> None:
     assert [one.outcome for one in answers] == [PART, PART, PART, DONE]
     assert b"".join(one.replies for one in answers) == b"a" * part + b"b" * 10
     assert [one.records for one in answers if one.records] == [packed(b"1"), packed(b"2")]
+
+
+# -- what goes before an answer -------------------------------------------------------------------------
+def pushed(bench: Bench, number: int, key: bytes, value: bytes = b"7") -> Push:
+    return Push(number, 0, OTHER, number, 0, RECORDS_KIND, packed(value, key, later=number))
+
+
+def held(bench: Bench, key: bytes) -> bytes | None:
+    entry = bench.engine.lookup(0, key, bench.now.wall_ms)
+    return entry and entry.value
+
+
+def test_an_answer_behind_a_push_that_is_here_is_given_at_once() -> None:
+    bench = pair()
+    key = key_of(bench, OTHER)
+    token = ask(bench, key)
+    bench.say(1, pushed(bench, 1, key), Answer(1, DONE, OTHER, b":7\r\n", b"", behind=1))
+    assert decided(bench) == [Decided(token, ANSWERED, b":7\r\n")]
+    assert held(bench, key) == b"7"
+
+
+@pytest.mark.parametrize("comes", [False, True])
+def test_an_answer_without_the_push_before_it_is_asked_for_again(comes: bool) -> None:
+    """The push was lost, or was overtaken: the client is told nothing that it could not read."""
+    bench = pair()
+    key = key_of(bench, OTHER)
+    token = ask(bench, key)
+    bench.say(1, pushed(bench, 1, key))
+    bench.say(1, Answer(1, PART, OTHER, b":", b""), Answer(1, DONE, OTHER, b"7\r\n", b"", behind=2))
+    assert not decided(bench)
+    assert [(one.number, one.again) for one in bench.sent(Forward, 1)] == [(1, 0), (1, 1)], "and at once"
+    if comes:
+        bench.say(1, pushed(bench, 2, key, b"8"))
+        bench.say(1, Answer(1, PART, OTHER, b":", b""), Answer(1, DONE, OTHER, b"8\r\n", b"", behind=2))
+    else:
+        bench.say(1, Answer(1, PART, OTHER, b":", b""), Answer(1, DONE, OTHER, b"8\r\n", packed(b"8", key, later=9)))
+    assert decided(bench) == [Decided(token, ANSWERED, b":8\r\n")]
+    assert held(bench, key) == b"8"
+
+
+def test_a_link_that_is_cut_between_push_and_answer_brings_the_records_on_the_next() -> None:
+    bench = pair()
+    key = key_of(bench, OTHER)
+    token = ask(bench, key)
+    bench.say(1, pushed(bench, 1, key))
+    bench.take(bench.core.closed(1, bench.now))
+    bench.meet(2, bench.core.book[OTHER])
+    bench.say(2, Answer(1, DONE, OTHER, b":7\r\n", b"", behind=1))
+    assert not decided(bench), "numbers of frames are those of a link"
+    bench.say(2, Answer(1, DONE, OTHER, b":7\r\n", packed(b"7", key)))
+    assert decided(bench) == [Decided(token, ANSWERED, b":7\r\n")]
+
+
+def test_who_asks_again_gets_the_records_whatever_went_before_the_first_answer() -> None:
+    bench = pair()
+    key = key_of(bench, ME)
+    bench.say(1, forward(1, key))
+    bench.write(key, b"7")
+    behind = bench.core.forwarding.pushed_through(OTHER)
+    assert behind is not None
+    bench.take(bench.core.served(OTHER, 1, DONE, b":7\r\n", [], bench.now, behind))
+    (first,) = bench.sent(Answer, 1)
+    assert first.behind == bench.sent(Push, 1)[-1].seq and not first.records
+    bench.say(1, forward(1, key, again=1))
+    again = bench.sent(Answer, 1)[-1]
+    assert again.behind == 0 and again.records == bench.engine.fetch(0, key, bench.now.wall_ms)
+    assert len(serves(bench)) == 1
+
+
+@pytest.mark.parametrize("trouble", ["", "no link", "lagging", "window", "buried", "many", "majority"])
+def test_it_is_known_when_a_push_may_come_after_an_answer(trouble: str) -> None:
+    bench = pair()
+    bench.write(b"k")
+    peer = bench.core.neighbours.peers[OTHER]
+    if trouble == "no link":
+        bench.take(bench.core.closed(1, bench.now))
+    elif trouble == "lagging":
+        peer.lagging_ms = bench.ms
+    elif trouble == "window":
+        bench.core.policy = replace(bench.core.policy, in_flight_bytes_max=1)
+        bench.write(b"k", b"again")
+        assert peer.queue
+    elif trouble == "buried":
+        bench.core.books.learn_member(replace(bench.core.book[OTHER], status=DEAD, incarnation=3))
+        bench.core.neighbours.peers[OTHER].link = peer.link
+    elif trouble == "many":
+        bench.core.policy = replace(bench.core.policy, direct_peers_max=0)
+    elif trouble == "majority":
+        bench.core.policy = replace(bench.core.policy, enclave_size=3)
+    through = bench.core.forwarding.pushed_through(OTHER)
+    assert through == (None if trouble else bench.sent(Push, 1)[-1].seq)
 
 
 @pytest.mark.parametrize(

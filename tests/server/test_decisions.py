@@ -9,8 +9,8 @@ from respram.engine import make
 from respram.engine.api import Group, Run
 from respram.gossip.effects import Decided
 from respram.gossip.forwarding import ANSWERED, APART, CLOSED, NOTHING, UNKNOWN, Request
-from respram.replica import Output, Write
-from respram.server.decisions import BATCH_BYTES_MAX, Decisions, joined, split_commands
+from respram.replica import Output, Write, joined
+from respram.server.decisions import BATCH_BYTES_MAX, Decisions, split_commands
 from respram.slots import pack_command, pack_keys, unpack_keys
 from respram.wire.messages import ALONE, RUN
 from tests.engine.rig import SETTINGS

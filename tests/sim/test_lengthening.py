@@ -10,7 +10,6 @@ from random import Random
 
 import pytest
 
-from respram.engine.replication import Fetched
 from respram.gossip import majority
 from respram.gossip.effects import Serve
 from respram.gossip.forwarding import ANSWERED, UNKNOWN, Request
@@ -43,7 +42,7 @@ class Enclave:
         """As a server does: what was written leaves behind the answer."""
         world, now = self.world, self.world.time_of(node)
         if not node.replica.may_run(serve.who, serve.forward.number, now):
-            served = node.replica.served(serve.who, serve.forward.number, LATER, b"", Fetched([], False), now)
+            served = node.replica.served(serve.who, serve.forward, LATER, b"", now)
             world.carry(node, served)
             return
         [key] = unpack_keys(serve.forward.keys)
@@ -51,10 +50,8 @@ class Enclave:
         there = node.engine.lookup(0, key, now.wall_ms) is not None
         if there == (what == b"xx"):
             node.engine.store(0, key, value, now.wall_ms + int(life), False, now.wall_ms, b"set")
-        record = node.engine.fetch(0, key, now.wall_ms)
-        served = node.replica.served(
-            serve.who, serve.forward.number, DONE, b"%d" % (there == (what == b"xx")), Fetched([record], False), now
-        )
+        reply = b"%d" % (there == (what == b"xx"))
+        served = node.replica.served(serve.who, serve.forward, DONE, reply, now)
         world.carry(node, served)
         world.touch(node)
 

@@ -25,8 +25,7 @@ class Sets(Enclave):
                 node.engine.put_member(0, KEY, name, b"", None, now.wall_ms)
         else:
             assert node.engine.let_go_member(0, KEY, NAME, now.wall_ms)
-        records = node.engine.fetch_all(0, serve.forward.keys, now.wall_ms)
-        self.world.carry(node, node.replica.served(serve.who, serve.forward.number, DONE, b"", records, now))
+        self.world.carry(node, node.replica.served(serve.who, serve.forward, DONE, b"", now))
         self.world.touch(node)
 
     def who_has(self, name: bytes) -> int:

@@ -463,8 +463,8 @@ cdef class NativeEngine:
     def fetch(self, int db, bytes key not None, int64_t now_ms):
         return told_after(self, peers_fetch(self.c, db, key, now_ms))
 
-    def fetch_all(self, int db, bytes keys not None, int64_t now_ms):
-        return told_after(self, homes_fetch(self.c, db, keys, now_ms))
+    def fetch_all(self, int db, bytes keys not None, int64_t now_ms, bint waiting=True):
+        return told_after(self, homes_fetch(self.c, db, keys, now_ms, waiting))
 
     def restamp(self, int64_t now_ms):
         return peers_restamp(self.c, now_ms)

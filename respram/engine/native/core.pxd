@@ -190,6 +190,7 @@ cdef extern from "engine.h":
     uint64_t keyspace_expire(Engine *, int64_t, uint64_t)
     CMerged keyspace_merge(Engine *, const uint8_t *, size_t, int64_t)
     bint outbox_has(const Engine *, int, Span)
+    bint outbox_holds(const Engine *, int, uint64_t, Span)
     bint outbox_drain(Engine *, uint64_t, Buffer *)
     ctypedef int (*See)(void *, const Record *) except -1
     int walk_scan(Engine *, int, uint64_t *, uint64_t, int64_t, See, void *) except -1

@@ -411,6 +411,7 @@ int64_t keyspace_restamp(Engine *engine, int64_t now_ms);
 /* outbox.c */
 void outbox_add(Engine *engine, int db, uint64_t hash, Span key, size_t record_bytes);
 bool outbox_has(const Engine *engine, int db, Span key);
+bool outbox_holds(const Engine *engine, int db, uint64_t hash, Span key);
 bool outbox_drain(Engine *engine, uint64_t bytes_max, Buffer *out);
 void outbox_clear(Engine *engine);
 

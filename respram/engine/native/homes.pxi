@@ -14,11 +14,12 @@ cdef object homes_take(Engine *c, const CSession *session):
         groups = []
         for number in range(run.groups):
             group = &run.group[number]
-            groups.append(Group(
+            groups.append(tuple.__new__(Group, (
                 group.home, group.commands, PyBytes_FromStringAndSize(<char *>group.payload.bytes,
                                                                       <Py_ssize_t>group.payload.len),
-                PyBytes_FromStringAndSize(<char *>group.keys.bytes, <Py_ssize_t>group.keys.len)))
-        return Run(PyBytes_FromStringAndSize(<char *>run.order, <Py_ssize_t>run.commands), groups)
+                PyBytes_FromStringAndSize(<char *>group.keys.bytes, <Py_ssize_t>group.keys.len))))
+        order = PyBytes_FromStringAndSize(<char *>run.order, <Py_ssize_t>run.commands)
+        return tuple.__new__(Run, (order, groups))
     except BaseException:
         c.batch.taken = 0
         raise
@@ -99,7 +100,7 @@ cdef bytes homes_weave(bytes order, list groups):
     return woven
 
 
-cdef object homes_fetch(Engine *c, int db, bytes keys, int64_t now_ms):
+cdef object homes_fetch(Engine *c, int db, bytes keys, int64_t now_ms, bint waiting):
     """As peers_fetch, of all these keys. Written into one buffer, and cut where a piece is long enough."""
     cdef Span all_ = span_of(keys), key
     cdef Buffer found
@@ -119,7 +120,7 @@ cdef object homes_fetch(Engine *c, int db, bytes keys, int64_t now_ms):
                 raise ValueError("keys cut short")
             key.bytes, key.len = all_.bytes + at, len_
             at += len_
-            if not homes_fetch_one(c, db, key, now_ms, &found, &collections):
+            if not homes_fetch_one(c, db, key, now_ms, waiting, &found, &collections):
                 raise MemoryError
             if found.len >= FETCHED_PIECE_BYTES:
                 pieces.append(PyBytes_FromStringAndSize(<char *>found.bytes, <Py_ssize_t>found.len))
@@ -131,8 +132,12 @@ cdef object homes_fetch(Engine *c, int db, bytes keys, int64_t now_ms):
         buffer_clear(&found, 0)
 
 
-cdef bint homes_fetch_one(Engine *c, int db, Span key, int64_t now_ms, Buffer *out, bint *collections) noexcept:
-    cdef const Record *record = table_find(&c.tables[db], keyspace_hash(c, key), key)
+cdef bint homes_fetch_one(Engine *c, int db, Span key, int64_t now_ms, bint waiting, Buffer *out,
+                          bint *collections) noexcept:
+    cdef uint64_t hash_ = keyspace_hash(c, key)
+    cdef const Record *record = table_find(&c.tables[db], hash_, key)
+    if not waiting and (record is NULL or not record_kind(record)) and outbox_holds(c, db, hash_, key):
+        return True
     cdef uint32_t stub = stubs_find_key(&c.stubs, db, key) if record is NULL else 0
     if stub and stub_end_ms(stub_at(&c.stubs, stub)) > now_ms:
         return stub_pack(c, stub, &key, out)

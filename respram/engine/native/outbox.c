@@ -113,6 +113,12 @@ void outbox_add(Engine *engine, int db, uint64_t hash, Span key, size_t record_b
         overflow(engine);
 }
 
+/* Whether the record of this very key waits. */
+bool outbox_holds(const Engine *engine, int db, uint64_t hash, Span key) {
+    const Outbox *outbox = &engine->outbox;
+    return outbox->count && outbox->index[index_place(outbox, db, hash, key)];
+}
+
 /* Whether something of this key waits. Members of a collection wait under names of their own: of a collection it is
  * said while anything waits. */
 bool outbox_has(const Engine *engine, int db, Span key) {

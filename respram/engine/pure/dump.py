@@ -40,9 +40,12 @@ def fetch(keyspace: Keyspace, db: int, key: bytes, now_ms: int) -> bytes:
     return family.fetch(keyspace, row, now_ms) if row.kind else keyspace.packed(row, key)
 
 
-def fetch_all(keyspace: Keyspace, db: int, keys: bytes, now_ms: int) -> Fetched:
+def fetch_all(keyspace: Keyspace, db: int, keys: bytes, now_ms: int, waiting: bool) -> Fetched:
     pieces, piece, collections = [], b"", False
     for key in unpack_keys(keys):
+        row = keyspace.found(db, key)
+        if not waiting and (row is None or not row.kind) and keyspace.outbox.has(db, key):
+            continue
         record = fetch(keyspace, db, key, now_ms)
         collections = collections or record != b"" and is_of_collection(record)
         piece += record

@@ -406,8 +406,8 @@ class PureEngine:
     def fetch(self, db: int, key: bytes, now_ms: int) -> bytes:
         return dump.fetch(self.keyspace, db, key, now_ms)
 
-    def fetch_all(self, db: int, keys: bytes, now_ms: int) -> Fetched:
-        return dump.fetch_all(self.keyspace, db, keys, now_ms)
+    def fetch_all(self, db: int, keys: bytes, now_ms: int, waiting: bool = True) -> Fetched:
+        return dump.fetch_all(self.keyspace, db, keys, now_ms, waiting)
 
     def records(self, db: int) -> list[bytes]:
         return walk.records(self.keyspace, db)
