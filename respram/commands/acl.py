@@ -223,6 +223,8 @@ def _take_over(node: Node, users: dict[bytes, User], by: Conn | None) -> None:
     default = users[DEFAULT]
     for other in list(node.clients.values()):
         user = users.get(other.user)
+        if user is other.account and (other.authenticated or user is not default or not default.open):
+            continue  # nothing has changed for it
         if user is None or _hears_too_much(other, user):
             if other is by:
                 other.session.closing = True  # closes after the reply

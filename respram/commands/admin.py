@@ -5,6 +5,7 @@ that looks like a measurement.
 """
 
 from respram import __version__
+from respram.commands.census import census
 from respram.commands.cluster import replicas
 from respram.commands.info import counters, used_bytes
 from respram.commands.node import Conn
@@ -133,7 +134,7 @@ def memory_stats(conn: Conn, argv: list[bytes]) -> Reply:
     node = conn.node
     used, rss = used_bytes(node), int(node.usage().get("rss_bytes", 0))
     peak, records = node.rates.used_bytes_peak, counters(node).get("records", 0)
-    buffers = sum(one.transport.waiting_bytes() + one.session.buffered_bytes for one in node.clients.values())
+    buffers = census(node).input_bytes + census(node).output_bytes
     return {
         b"peak.allocated": peak,
         b"total.allocated": used,

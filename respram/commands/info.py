@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterable
 
 from respram import __version__
 from respram.commands.acl_user import DEFAULT as USER
+from respram.commands.census import census
 from respram.commands.cluster import replicas, spell
-from respram.commands.deadlines import count_all_defaulted
 from respram.commands.node import Conn, Node
 from respram.commands.notify import end_pause
 from respram.commands.peers import PeerFacts
@@ -135,16 +135,16 @@ def _server(node: Node, now_ms: int) -> list[Field]:
 
 
 def _clients(node: Node, now_ms: int) -> list[Field]:
-    clients = node.clients.values()
+    found = census(node)
     return [
-        ("connected_clients", len(clients)),
+        ("connected_clients", len(node.clients)),
         ("cluster_connections", 0),
         ("maxclients", node.limits.clients_max),
-        ("client_recent_max_input_buffer", max((one.session.buffered_bytes for one in clients), default=0)),
-        ("client_recent_max_output_buffer", max((one.transport.waiting_bytes() for one in clients), default=0)),
-        ("blocked_clients", sum(one.session.suspended for one in clients)),
+        ("client_recent_max_input_buffer", found.input_bytes_most),
+        ("client_recent_max_output_buffer", found.output_bytes_most),
+        ("blocked_clients", found.blocked),
         ("tracking_clients", len(node.trackers)),
-        ("pubsub_clients", sum(one.subscribed for one in clients)),
+        ("pubsub_clients", found.subscribed),
         ("clients_in_timeout_table", 0),
     ]
 
@@ -154,7 +154,7 @@ def _memory(node: Node, now_ms: int) -> list[Field]:
     rss, peak = int(usage.get("rss_bytes", 0)), node.rates.used_bytes_peak
     limit = node.settings.memory_bytes_max
     scripts, texts, lua = script_facts(node)
-    waiting = sum(one.transport.waiting_bytes() + one.session.buffered_bytes for one in node.clients.values())
+    waiting = census(node).input_bytes + census(node).output_bytes
     fields: list[Field] = [
         ("used_memory", used),
         ("used_memory_human", human(used)),
@@ -375,7 +375,7 @@ def _respram(node: Node, now_ms: int) -> list[Field]:
 
 
 def _defaulted(node: Node) -> dict[bytes, int]:
-    count_all_defaulted(node)
+    census(node)  # the counts of who names no TTL with it
     return dict(sorted(node.stats.defaulted_by_name.items(), key=lambda item: -item[1]))
 
 

@@ -276,6 +276,11 @@ class Conn:
     @property
     def held_bytes(self) -> int:
         """Bytes that the connection holds in the node's memory, besides input and waiting replies."""
+        if not (
+            self.session.queued or self.queue or self.watched or self.blocked_on or self.tracking or self.writing
+            or self.channels or self.patterns or self.shard_channels
+        ):  # fmt: skip
+            return 0  # nearly all of thousands: the sum over all is taken often
         names = len(self.channels) + len(self.patterns) + len(self.shard_channels)
         writing = self.writing.held_bytes if self.writing is not None else 0
         named = self.tracking.prefixes if self.tracking is not None else ()
@@ -413,6 +418,8 @@ class Node:
     busy: Conn | None = None  # whose script has run for so long that it gives way to others between its slices
     busy_told_us: int = 0  # from when on they are told BUSY; until then their commands wait
     busy_logged: bool = False  # that they are told
+    counted: object = None  # the last sums over all clients (census.py), and until when they serve
+    counted_until_us: int = 0
     woken_ms: float = 0.0  # when the last client is woken that waits for members to be destroyed (settling.py)
     held: dict[Conn, None] = field(default_factory=dict)  # clients that wait for the end of that script
 

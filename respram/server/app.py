@@ -44,6 +44,8 @@ EXPIRY_TICK_S = 0.010  # interval of the checks for overdue records
 EXPIRY_IDLE_TICK_S = 0.025  # while there are no records: a first key of a few ms must not wait long
 EXPIRY_SLICE_US = 500  # of destroying before sockets are served
 EXPIRY_STEP = 64  # records destroyed between two checks of the clock
+CHECKED_AT_ONCE = 500  # clients that are looked at in one go, once a second,
+CHECKED_EVERY_S = 0.005  # and what lies between two goes
 SWEEP_S = 1.0
 STOP_S = 3.0  # for delivering replies that were made, out of the 5 s for a stop
 PEERS_FAILED = "peers_failed"  # why a node stops by itself
@@ -259,10 +261,7 @@ class App:
             return
         now_ms = clock.now_ms()
         self.pump.note_activity()
-        for client in list(self.clients.values()):
-            client.check_patience(now_ms)
-            if isinstance(client.sock, TlsSocket) and client.sock.overdue(now_ms):
-                client.close()
+        self._check_patience(list(self.clients.values()), now_ms)
         self.relieve()
         self.meeting.close_unproven()
         stats = self.node.stats
@@ -274,6 +273,18 @@ class App:
         if self.ring is not None:
             self._tend(self.ring, now_ms)
         self.loop.call_later(SWEEP_S, self.sweep)
+
+    def _check_patience(self, clients: list[Client], now_ms: int) -> None:
+        """In slices: 9,000 clients in one go take 20 ms."""
+        for client in clients[-CHECKED_AT_ONCE:]:
+            if client.closed:
+                continue
+            client.check_patience(now_ms)
+            if isinstance(client.sock, TlsSocket) and client.sock.overdue(now_ms):
+                client.close()
+        del clients[-CHECKED_AT_ONCE:]
+        if clients and not self.ended:
+            self.loop.call_later(CHECKED_EVERY_S, self._check_patience, clients, now_ms)
 
     def _tend(self, ring: Ring, now_ms: int) -> None:
         """Makes a new seal key when it is time, and wipes old ones that no record needs."""

@@ -20,6 +20,7 @@ from prometheus_client.core import (
 from prometheus_client.openmetrics.exposition import generate_latest
 
 from respram import __version__
+from respram.commands.census import census
 from respram.commands.cluster import UNREADY, state_of
 from respram.commands.info import counters, errors_of, total_commands, used_bytes
 from respram.commands.node import Node
@@ -113,7 +114,7 @@ def _forgetting(node: Node, counts: dict[str, int]) -> Iterator[Family | Times]:
 
 def _memory(node: Node, counts: dict[str, int]) -> Iterator[Family]:
     usage = node.usage()
-    clients = sum(client.transport.waiting_bytes() + client.session.buffered_bytes for client in node.clients.values())
+    clients = census(node).input_bytes + census(node).output_bytes
     waiting = dict(node.peers.facts()).get("outbox_waiting_bytes", 0) if node.peers is not None else 0
     rows = {
         "records": used_bytes(node), "record_overhead": counts["records"] * counts["record_overhead_bytes"],

@@ -25,8 +25,12 @@ def usage() -> dict[str, float]:
 
 
 def _descriptors() -> int:
-    """From inside, because a process without dumps shows them to nobody else of its user."""
+    """From inside, because a process without dumps shows them to nobody else of its user. Since Linux 6.2 the kernel
+    tells their number; to list 9,000 takes 10 to 40 ms.
+    """
     try:
+        if number := os.stat("/proc/self/fd").st_size:
+            return number
         return len(os.listdir("/proc/self/fd")) - 1  # minus the one that the listing uses
     except OSError:
         return 0

@@ -249,6 +249,7 @@ def test_no_command_takes_a_step_of_python_for_each_byte_of_an_argument(engine: 
 def test_many_walks_in_one_transaction_share_what_it_may_read(engine: str, words: bytes) -> None:
     """40 KEYS of 60,000 keys, a request of 1 kB, were 5 s in one piece."""
     rig = Rig(ENGINES[engine])
+    rig.node.worked_us = lambda: 0  # else its time may end first
     client = rig.connect()
     for begin in range(0, 16_000, 1_000):
         client(b"MSET", *(part for number in range(begin, begin + 1_000) for part in (b"%d" % number, b"v")))

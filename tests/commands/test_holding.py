@@ -84,5 +84,5 @@ def test_read_keys_are_bounded_by_their_bytes_too_and_whoever_cached_them_is_tol
     told = sum(reader(b"GET", b"%d" % number + b"k" * MIB).count(b"invalidate") for number in range(60))
     assert rig.node.tracked_bytes <= 48 * MIB and len(rig.node.tracked) < 50
     assert told == 60 - len(rig.node.tracked)
-    reader(b"CLIENT", b"TRACKING", b"OFF")
+    reader.close()
     assert (rig.node.tracked_bytes, len(rig.node.tracked)) == (0, 0)
