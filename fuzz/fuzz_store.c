@@ -50,7 +50,7 @@ static int check_stub(void *context, uint32_t number) {
     return 0;
 }
 
-static void check(const Engine *engine, int64_t now_ms) {
+static void check(Engine *engine, int64_t now_ms) {
     uint64_t held = 0, live = 0;
     Counted stubs = {.engine = engine};
     stubs_walk(&engine->stubs, check_stub, &stubs);

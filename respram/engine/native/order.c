@@ -34,7 +34,7 @@ typedef struct Wanted { /* the item that is searched for */
     const Record *gone; /* an item with this address has the wanted name, and is not read */
 } Wanted;
 
-static int compare(const Order *order, const Ranked *item, const Wanted *wanted) {
+static int compare(const Ranked *item, const Wanted *wanted) {
     if (item->score != wanted->score)
         return item->score < wanted->score ? -1 : 1;
     if (item->record == wanted->gone)
@@ -48,11 +48,11 @@ static int compare(const Order *order, const Ranked *item, const Wanted *wanted)
 }
 
 /* How many of the items stand before what is wanted, or `after`: before or at it. */
-static size_t bisect(const Order *order, const Ranked *items, size_t count, const Wanted *wanted, bool after) {
+static size_t bisect(const Ranked *items, size_t count, const Wanted *wanted, bool after) {
     size_t low = 0, high = count;
     while (low < high) {
         size_t middle = (low + high) / 2;
-        int found = compare(order, &items[middle], wanted);
+        int found = compare(&items[middle], wanted);
         if (found < 0 || (after && !found))
             low = middle + 1;
         else
@@ -62,7 +62,7 @@ static size_t bisect(const Order *order, const Ranked *items, size_t count, cons
 }
 
 static size_t child_of(const Order *order, const Inner *inner, const Wanted *wanted, bool after) {
-    size_t before = bisect(order, inner->firsts, inner->count, wanted, after);
+    size_t before = bisect(inner->firsts, inner->count, wanted, after);
     return before ? before - 1 : 0;
 }
 
@@ -167,8 +167,8 @@ static Leaf *split_leaf(const Order *order, Leaf *leaf, OrderRoom *room, Ranked 
     memcpy(right->items, leaf->items + half, right->count * sizeof(Ranked));
     wipe(leaf->items + half, right->count * sizeof(Ranked));
     leaf->count = half;
-    Leaf *into = compare(order, &right->items[0], wanted) < 0 ? right : leaf;
-    put_item(into, bisect(order, into->items, into->count, wanted, false), item);
+    Leaf *into = compare(&right->items[0], wanted) < 0 ? right : leaf;
+    put_item(into, bisect(into->items, into->count, wanted, false), item);
     return right;
 }
 
@@ -178,7 +178,7 @@ static void *add(const Order *order, void *node, uint32_t height, OrderRoom *roo
         Leaf *leaf = node;
         if (leaf->count == LEAF_MAX)
             return split_leaf(order, leaf, room, item, wanted);
-        put_item(leaf, bisect(order, leaf->items, leaf->count, wanted, false), item);
+        put_item(leaf, bisect(leaf->items, leaf->count, wanted, false), item);
         return NULL;
     }
     Inner *inner = node;
@@ -243,7 +243,7 @@ static void take_out(const Order *order, void *node, uint32_t height, Arena *are
     const Wanted *wanted) {
     if (!height) {
         Leaf *leaf = node;
-        size_t at = bisect(order, leaf->items, leaf->count, wanted, false);
+        size_t at = bisect(leaf->items, leaf->count, wanted, false);
         always(at < leaf->count && leaf->items[at].record == record);
         memmove(leaf->items + at, leaf->items + at + 1, (leaf->count - at - 1) * sizeof(Ranked));
         wipe(&leaf->items[--leaf->count], sizeof(Ranked));
@@ -293,7 +293,7 @@ void order_moved(Order *order, double score, const Record *before, Record *after
         node = inner->children[at];
     }
     Leaf *leaf = node;
-    size_t at = bisect(order, leaf->items, leaf->count, &wanted, false);
+    size_t at = bisect(leaf->items, leaf->count, &wanted, false);
     always(at < leaf->count && leaf->items[at].record == before);
     leaf->items[at].record = after;
 }
@@ -390,7 +390,7 @@ uint64_t order_place(const Order *order, double score, const Span *name, bool af
         node = inner->children[at];
     }
     const Leaf *leaf = node;
-    return before + bisect(order, leaf->items, leaf->count, &wanted, after);
+    return before + bisect(leaf->items, leaf->count, &wanted, after);
 }
 
 static size_t walk(const void *node, uint32_t height, uint64_t start, size_t count, bool downwards, Ranked *out) {
