@@ -17,7 +17,6 @@ A disk that is full, or fails, stops snapshots until it does not, and nothing el
 """
 
 import asyncio
-import contextlib
 import errno
 import secrets
 from collections.abc import Awaitable, Callable, Iterable, Iterator
@@ -210,9 +209,11 @@ class Snapshots:
             await asyncio.wait([self._task])
             if self.earlier.ring_is_open and self.failure != BUG:
                 complete = False
-                with contextlib.suppress(TimeoutError):
+                try:
                     async with asyncio.timeout_at(end_s + LAST_GRACE_S):
                         complete = await self.write(end_s)
+                except TimeoutError:  # amid a step, which is taken back
+                    self.log("event=snapshot_cut_short segments_left=unknown", logs.WARNING)
         self._thread.shutdown(wait=False, cancel_futures=True)
         files.release(self._claim)
         return complete

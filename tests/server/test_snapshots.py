@@ -307,6 +307,24 @@ def test_the_last_snapshot_is_written_at_the_stop_as_far_as_time_allows(tmp_path
     run(main, tmp_path)
 
 
+def test_a_last_snapshot_that_is_cut_amid_a_step_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was silent: on a machine without time to spare a node left 30,000 keys behind, and its log did not say so."""
+
+    async def hang(self: Snapshots, end_s: float | None = None) -> bool:
+        await asyncio.Event().wait()
+        return True
+
+    async def main(folder: Path) -> None:
+        bench = Bench(folder)
+        bench.set(b"k", 30_000)
+        await bench.start()
+        monkeypatch.setattr(Snapshots, "write", hang)
+        assert not await bench.snapshots.stop(asyncio.get_running_loop().time() - 1)
+        assert any("event=snapshot_cut_short segments_left=unknown" in line for line in bench.lines)
+
+    run(main, tmp_path)
+
+
 def test_values_under_a_seal_that_is_not_here_yet_are_read_again_when_it_is(tmp_path: Path) -> None:
     async def main(folder: Path) -> None:
         bench = Bench(folder, sealed=True)
