@@ -12,15 +12,16 @@ from respram.slots import slot_of
 from tests.engine.conftest import ENGINES
 from tests.live import SOON_S
 
-from .enclave import Member, enclave, until, until_ready
+from .enclave import PATIENT, PATIENT_POLICY, Member, enclave, until, until_ready
 
 RACES = 60
 COUNTS = 300
+LET_GO = ("--let-go", "del,getdel,delex,rename,bzpopmin")
 
 
 @pytest.fixture(scope="module", params=list(ENGINES))
 def nodes(request: pytest.FixtureRequest) -> Iterator[list[Member]]:
-    with enclave(3, "--let-go", "del,getdel,delex,rename,bzpopmin", engines=(request.param,)) as members:
+    with enclave(3, *PATIENT, *LET_GO, engines=(request.param,), policy=PATIENT_POLICY) as members:
         until_ready(members)
         until(lambda: all(settled(member) for member in members), "homes do not settle")
         yield members
