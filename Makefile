@@ -28,7 +28,7 @@ TIMED := tests/abuse tests/peers tests/benchmarks/test_load.py tests/benchmarks/
 	tests/server/test_stopping.py
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test lint types unit test-slow test-timing soak trials trials-stops trials-restores \
+.PHONY: help serve test lint types unit test-slow prices test-timing soak trials trials-stops trials-restores \
 	trials-restarts attacks fuzz-clients attacks-long sim sim-safety oracle build dev lock clean distclean
 
 help: ## what there is to make
@@ -68,6 +68,11 @@ $(VENV)/.rewritten: $(shell find tests -name '*.py') $(VENV)/.dev
 
 test-slow: dev build $(VENV)/.rewritten ## the tests that take long; with `make test` these are all
 	$(PY) -m pytest -q -m slow -n $(WORKERS) --dist worksteal $(ARGS)
+
+prices: dev build $(VENV)/.rewritten ## what each test costs, and anew the list of those that make test leaves out
+	rm -rf build/prices
+	$(PY) -m pytest -q -p tests.prices -m "dear or not slow" -n $(WORKERS) --dist worksteal
+	$(PY) -m tests.prices
 
 test-timing: dev build ## times that a node is held to, on a machine that has nothing else to do
 	$(PY) -m pytest -q --timed -m "timing or not slow" $(if $(ARGS),$(ARGS),$(TIMED))
@@ -222,8 +227,8 @@ fuzz: build/fuzz/scanner build/fuzz/store ## the fuzzers of the C core, a minute
 
 build/fuzz/%: fuzz/fuzz_%.c $(CORE) $(wildcard respram/engine/native/*.h)
 	@mkdir -p build/fuzz
-	$(CLANG) -std=c11 -D_GNU_SOURCE -pthread -Wall -Wextra $(SANITIZE) -fsanitize=fuzzer -Irespram/engine/native \
-		$< $(CORE) -o $@
+	$(CLANG) -std=c11 -D_GNU_SOURCE -pthread -Wall -Wextra -Wno-unused-parameter $(SANITIZE) -fsanitize=fuzzer \
+		-Irespram/engine/native $< $(CORE) -o $@
 
 # The core and its own tests for arm64, run by an emulator: gcc-aarch64-linux-gnu, libc6-dev-arm64-cross and qemu-user
 # (Debian). What the binding does is tried where the wheels are made, on such machines.

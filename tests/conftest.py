@@ -28,6 +28,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     # Also where pyproject.toml is not found: a page of the docs runs some tests from a folder of its own.
     config.addinivalue_line("markers", "slow: takes long, or says again what another test says")
+    config.addinivalue_line("markers", "dear: is slow for what it costs alone (tests/dear.txt)")
     timing.JUDGED = config.getoption("--timed")
 
 
@@ -45,10 +46,15 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 @pytest.hookimpl(tryfirst=True)  # before pytest leaves out what is slow
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """What says the same twice is said once in `make test`. Without --timed nothing is judged by a clock."""
+    """What says the same twice is said once in `make test`, and what costs most is not said there. Without --timed
+    nothing is judged by a clock.
+    """
     for item in items:
         if dear.is_repeated(item):
             item.add_marker(pytest.mark.slow)
+        elif item.nodeid in dear.named():
+            item.add_marker(pytest.mark.slow)
+            item.add_marker(pytest.mark.dear)
     if config.getoption("--timed"):
         return
     left_out = [item for item in items if item.get_closest_marker("timing")]

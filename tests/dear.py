@@ -1,10 +1,13 @@
-"""What `make test` runs of a test that costs much and says the same many times: some of it. The rest is marked slow,
-and runs in `make test-slow`, as CI does each time.
+"""What `make test` leaves to `make test-slow`: tests that say again what another says, and those that cost most. CI
+runs both each time.
 
-A test belongs here only where its cases differ in a seed, or in an engine beneath code that is the same for both.
+Cases of one test are left out where they differ in a seed only, or in an engine beneath code that is the same for both.
+`tests/dear.txt` names the dearest of the others, as `make prices` measured them.
 """
 
+import functools
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +19,7 @@ from tests.engine.conftest import PURE_ONLY
 # Folders whose tests run on both engines in `make test`: what they test is the engines.
 ON_BOTH = ("engine", "commands")
 REPEATED = (("pure", False),)  # as the `rig` of commands is asked for
+LIST = Path(__file__).with_name("dear.txt")
 
 
 def first(count: int, values: Iterable[Any]) -> list[Any]:
@@ -38,6 +42,12 @@ def is_repeated(item: pytest.Item) -> bool:
     if not engines:
         return False
     return engines[0] in REPEATED if item.path.parent.name in ON_BOTH else engines[0] == "pure"
+
+
+@functools.cache
+def named() -> frozenset[str]:
+    """Tests that cost so much that `make test` leaves them out."""
+    return frozenset(line for line in LIST.read_text().splitlines() if not line.startswith("#"))
 
 
 def sampled(few: int, many: int, *strategies: SearchStrategy[Any]) -> Callable[[Callable[..., None]], Any]:
