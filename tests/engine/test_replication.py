@@ -403,6 +403,34 @@ def test_a_walk_goes_on_where_records_have_left(peer: Engine) -> None:
     assert cursor == DONE and len(list(unpack(payload))) == 95
 
 
+@pytest.mark.parametrize("left", [0, 1, 5_000, 9_000])
+def test_many_records_of_one_granule_leave_in_any_order_and_the_others_stay_listed(peer: Engine, left: int) -> None:
+    """Their list is in blocks of 4,096, which go back as records leave; holes are filled little by little."""
+    numbers = list(range(20_000))
+    for first in range(0, len(numbers), 1_000):
+        peer.merge(b"".join(_ending(number, 7000, 10_000) for number in numbers[first : first + 1_000]), NOW)
+    random.Random(left).shuffle(numbers)
+    for first in range(0, len(numbers) - left, 1_000):
+        moving = numbers[first : min(first + 1_000, len(numbers) - left)]
+        peer.merge(b"".join(_ending(number, 6000, 40_000) for number in moving), NOW)
+    peer.merge(b"".join(_ending(number, 5000, 10_000) for number in range(20_000, 20_100)), NOW)  # and some come
+    nothing, cursor, found = filters.RecordFilter(1, 1), 0, []
+    while cursor != DONE:
+        payload, cursor = peer.lacking(nothing, all_of(WHOLE), cursor, 1 << 30, 777)
+        found += list(unpack(payload))
+    assert sorted(int(one.key) for one in found) == list(range(20_100))
+    here = {int(one.key) for one in found if end_of(one) == NOW + 10_000 >> 10}
+    assert here == {*range(20_000, 20_100), *numbers[len(numbers) - left :]}
+    other = TRACKERS["pure"]()
+    other.track(IDS_KEY)
+    other.merge(b"".join(pack(one) for one in found), NOW)
+    assert other.digest(WHOLE, NOW) == peer.digest(WHOLE, NOW)
+
+
+def _ending(number: int, written_ms_ago: int, life_ms: int) -> bytes:
+    return pack(Record(0, b"%d" % number, b"", NOW - written_ms_ago << 16, 5, NOW + life_ms))
+
+
 def test_selections_narrow_by_bucket_and_by_time_of_writing(peer: Engine) -> None:
     stock(peer, range(300))
     bucket = NOW + 20_000 >> 13

@@ -84,7 +84,7 @@ static Granule *uncount(Engine *engine, Record *record, Before before) {
     Digests *digests = &engine->digests;
     Trace *trace = trace_of(record);
     Granule *end = granule_of(trace);
-    always(trace->place < end->held && end->records[trace->place] == record);
+    always(trace->place < end->held && *granule_at(end, trace->place) == record);
     granule_depart(end, trace);
     Granule *written = digest_granule(digests, before.stamp);
     always(written && written->written);
@@ -132,7 +132,7 @@ void digest_drop(Engine *engine, Record *record, uint64_t successor) {
     int64_t gone = later(before.stamp, stamp_of(successor)); /* a cut between the two still has it */
     if (gone >= engine->digests.young_from)
         young_replace(&engine->digests, gone, before.end, trace_of(record)->id);
-    if (end->stubs)
+    if (end->stubs || end->capacity > LIST_CHUNK)
         granule_lessen(&engine->digests, end);
     granule_release(engine, end);
     if (stamp != end)
@@ -217,7 +217,7 @@ void digest_moved(Record *record) {
     Trace *trace = trace_of(record);
     relink(&trace->links);
     if (granule_of(trace))
-        granule_of(trace)->records[trace->place] = record;
+        *granule_at(granule_of(trace), trace->place) = record;
 }
 
 void digest_free(Engine *engine) {
@@ -225,7 +225,7 @@ void digest_free(Engine *engine) {
     for (uint64_t place = 0; place < digests->granule_capacity; place++) {
         Granule *granule = digests->granules[place];
         if (granule) {
-            free(granule->records);
+            granule_free_list(digests, granule);
             arena_give(&engine->arena, granule, sizeof *granule);
         }
     }
@@ -246,7 +246,7 @@ static bool recount(Engine *engine, int64_t young_from) {
     for (uint64_t at = 0; at < digests->granule_capacity; at++) {
         const Granule *granule = digests->granules[at];
         for (uint32_t place = 0; granule && place < granule->held; place++) {
-            const Record *record = granule->records[place];
+            const Record *record = *granule_at(granule, place);
             if (!record || stamp_of(record->clock) < young_from)
                 continue;
             if (digests->young_count * 2 >= digests->young_capacity && !young_renew(digests))

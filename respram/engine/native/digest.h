@@ -16,13 +16,16 @@ typedef struct Engine Engine;
 typedef struct Granule { /* 1,024 ms */
     int64_t number;
     uint64_t sum;              /* of the ids of the records that end in it */
-    Record **records;          /* these; NULL where one has left */
+    Record **records;          /* these; NULL where one has left. The first LIST_CHUNK, and the others behind: */
     /* The first and the last must not be neighbours: read as one word, they would wait for all stores before. */
     uint32_t ending;         /* records that end in it */
     uint32_t held, capacity; /* places in use, and all */
     uint32_t written;        /* records and stubs whose stamp lies in it */
     /* that end in it, and the number of one; they are listed where digests are off, too */
     uint32_t stubs, first_stub;
+    uint32_t filled; /* places that the pass which fills holes has behind it */
+    uint32_t more_capacity;
+    Record ***more; /* of LIST_CHUNK each: neither growing nor giving back stops the process, however many there are */
 } Granule;
 
 typedef struct Tally { /* of young records */

@@ -10,7 +10,7 @@
  * Granules are found by counting up. Where they lie so far apart that this would be a search for nothing, their
  * numbers are sorted first.
  */
-#include "engine.h"
+#include "granules.h"
 
 #include <stdlib.h>
 
@@ -132,11 +132,12 @@ static const Granule *course_next(Course *course) {
 
 /* The record at a place, if it belongs; brings a later one nearer. */
 static inline const Record *record_at(const Granule *granule, uint32_t place, const Selection *selection) {
-    if (place + PREFETCHED < granule->held && granule->records[place + PREFETCHED]) {
-        __builtin_prefetch(trace_of(granule->records[place + PREFETCHED]));
-        __builtin_prefetch(&granule->records[place + PREFETCHED]->clock);
+    const Record *later = place + PREFETCHED < granule->held ? *granule_at(granule, place + PREFETCHED) : NULL;
+    if (later) {
+        __builtin_prefetch(trace_of(later));
+        __builtin_prefetch(&later->clock);
     }
-    const Record *record = granule->records[place];
+    const Record *record = *granule_at(granule, place);
     if (!record)
         return NULL;
     int64_t stamp = (int64_t)(record->clock >> STAMP_GRANULE_SHIFT);

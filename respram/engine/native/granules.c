@@ -7,7 +7,8 @@
 
 #define GRANULES_MIN 64
 #define LIST_MIN 4
-#define PREFETCHED 8
+#define CHUNKS_MIN 8
+#define FILLED_AT_ONCE 8 /* places of a list for each record that leaves: each of them may be a cache miss */
 
 static uint64_t granule_place(Granule *const *granules, uint64_t capacity, int64_t number) {
     uint64_t mask = capacity - 1, place = scattered(number) & mask;
@@ -71,54 +72,100 @@ void granule_let_go(Engine *engine, Granule *granule) {
     if (digests->room_stamp == granule)
         digests->room_stamp = NULL;
     digests->granule_count--;
-    digests->bytes -= granule->capacity * sizeof *granule->records;
-    free(granule->records);
+    granule_free_list(digests, granule);
     arena_give(&engine->arena, granule, sizeof *granule);
 }
 
-static void make_dense(Granule *granule) {
-    uint32_t left = 0;
-    for (uint32_t place = 0; place < granule->held; place++) {
-        if (place + PREFETCHED < granule->held && granule->records[place + PREFETCHED])
-            __builtin_prefetch(trace_of(granule->records[place + PREFETCHED]), 1);
-        Record *record = granule->records[place];
-        if (record) {
-            granule->records[left] = record;
-            trace_of(record)->place = left++;
-        }
+/* Looks at so many places, and puts the last record into each hole among them. */
+static void fill_holes(Granule *granule, uint32_t places) {
+    for (; places && granule->held; places--) {
+        if (granule->filled >= granule->held)
+            granule->filled = 0;
+        Record **hole = granule_at(granule, granule->filled++), **last = granule_at(granule, granule->held - 1);
+        if (*hole)
+            continue;
+        *hole = *last;
+        trace_of(*hole)->place = granule->filled - 1;
+        *last = NULL;
+        granule_trim(granule);
     }
-    granule->held = left;
+}
+
+static bool resize_first(Digests *digests, Granule *granule, uint32_t capacity) {
+    Record **records = realloc(granule->records, capacity * sizeof *records);
+    if (!records)
+        return false;
+    digests->bytes += capacity * sizeof *records - granule->capacity * sizeof *records;
+    granule->records = records;
+    granule->capacity = capacity;
+    return true;
+}
+
+static bool add_chunk(Digests *digests, Granule *granule) {
+    uint32_t chunks = granule->capacity / LIST_CHUNK - 1;
+    if (granule->capacity > UINT32_MAX - LIST_CHUNK)
+        return false;
+    if (chunks == granule->more_capacity) {
+        uint32_t capacity = chunks ? chunks * 2 : CHUNKS_MIN;
+        Record ***more = realloc(granule->more, capacity * sizeof *more);
+        if (!more)
+            return false;
+        digests->bytes += (capacity - granule->more_capacity) * sizeof *more;
+        granule->more = more;
+        granule->more_capacity = capacity;
+    }
+    Record **chunk = malloc(LIST_CHUNK * sizeof *chunk);
+    if (!chunk)
+        return false;
+    digests->bytes += LIST_CHUNK * sizeof *chunk;
+    granule->more[chunks] = chunk;
+    granule->capacity += LIST_CHUNK;
+    return true;
+}
+
+static void drop_chunk(Digests *digests, Granule *granule) {
+    granule->capacity -= LIST_CHUNK;
+    free(granule->more[granule->capacity / LIST_CHUNK - 1]);
+    digests->bytes -= LIST_CHUNK * sizeof *granule->records;
+}
+
+void granule_free_list(Digests *digests, Granule *granule) {
+    while (granule->capacity > LIST_CHUNK)
+        drop_chunk(digests, granule);
+    digests->bytes -= granule->capacity * sizeof *granule->records + granule->more_capacity * sizeof *granule->more;
+    free(granule->records);
+    free(granule->more);
+    granule->records = NULL;
+    granule->more = NULL;
+    granule->capacity = granule->more_capacity = 0;
 }
 
 bool granule_widen(Digests *digests, Granule *granule) {
     if (granule->ending < granule->capacity / 2) {
-        make_dense(granule);
+        while (granule->held == granule->capacity)
+            fill_holes(granule, FILLED_AT_ONCE);
         return true;
     }
-    uint64_t capacity = granule->capacity ? (uint64_t)granule->capacity * 2 : LIST_MIN;
-    Record **records = capacity > UINT32_MAX ? NULL : realloc(granule->records, capacity * sizeof *records);
-    if (!records)
-        return false;
-    digests->bytes += (capacity - granule->capacity) * sizeof *records;
-    granule->records = records;
-    granule->capacity = (uint32_t)capacity;
-    return true;
+    if (granule->capacity < LIST_CHUNK)
+        return resize_first(digests, granule, granule->capacity ? granule->capacity * 2 : LIST_MIN);
+    return add_chunk(digests, granule);
 }
 
-/* Its records have become stubs, which are listed otherwise: what the list does not need goes back. */
+/* Records have left: what the list does not need goes back, little by little. A chunk is kept beyond the one that is
+ * not full, so that coming and going at its edge costs nothing.
+ */
 void granule_lessen(Digests *digests, Granule *granule) {
+    if (granule->capacity > LIST_CHUNK && granule->capacity - granule->held >= 2 * LIST_CHUNK)
+        drop_chunk(digests, granule);
     if (granule->ending > granule->capacity / 4)
         return;
-    make_dense(granule);
-    uint32_t capacity = granule->held ? granule->capacity / 2 : 0;
-    Record **records = NULL;
-    if (!capacity)
-        free(granule->records);
-    else if (!(records = realloc(granule->records, capacity * sizeof *records)))
+    fill_holes(granule, FILLED_AT_ONCE);
+    if (granule->capacity > LIST_CHUNK || granule->held > granule->capacity / 2)
         return;
-    digests->bytes -= (granule->capacity - capacity) * sizeof *records;
-    granule->records = records;
-    granule->capacity = capacity;
+    if (granule->held)
+        resize_first(digests, granule, granule->capacity / 2);
+    else
+        granule_free_list(digests, granule);
 }
 
 void granule_list_stub(Engine *engine, Granule *granule, uint32_t number) {

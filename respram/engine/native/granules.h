@@ -6,6 +6,7 @@
 
 #include "engine.h"
 
+#define LIST_CHUNK 4096u /* records of a granule in one block */
 #define SPREAD UINT64_C(0x9e3779b97f4a7c15)
 
 static inline uint64_t scattered(int64_t number) {
@@ -17,12 +18,18 @@ Granule *granule_find_or_make(Engine *engine, int64_t number); /* NULL: no memor
 void granule_let_go(Engine *engine, Granule *granule);
 bool granule_widen(Digests *digests, Granule *granule); /* for one more; false: no memory */
 void granule_lessen(Digests *digests, Granule *granule);
+void granule_free_list(Digests *digests, Granule *granule);
 void granule_list_stub(Engine *engine, Granule *granule, uint32_t number);
 void granule_unlist_stub(Engine *engine, Granule *granule, uint32_t number);
 
 /* young.c */
 bool young_renew(Digests *digests); /* false: no memory */
 Tally *young_find_or_make(Digests *digests, int64_t stamp, int64_t end);
+
+static inline Record **granule_at(const Granule *granule, uint32_t place) {
+    return likely(place < LIST_CHUNK) ? &granule->records[place]
+        : &granule->more[place / LIST_CHUNK - 1][place % LIST_CHUNK];
+}
 
 static inline Granule *granule_make(Engine *engine, int64_t number, Granule *likely_one) {
     if (likely(likely_one && likely_one->number == number))
@@ -44,15 +51,20 @@ static inline void granule_enter(Granule *granule, Record *record, uint64_t id) 
     Trace *trace = trace_of(record);
     set_granule(trace, granule);
     trace->place = granule->held;
-    granule->records[granule->held++] = record;
+    *granule_at(granule, granule->held++) = record;
     granule->ending++;
     granule->sum += id;
 }
 
-static inline void granule_depart(Granule *granule, const Trace *trace) {
-    granule->records[trace->place] = NULL;
-    while (granule->held && !granule->records[granule->held - 1])
+/* So that the last place is no hole. */
+static inline void granule_trim(Granule *granule) {
+    while (granule->held && !*granule_at(granule, granule->held - 1))
         granule->held--;
+}
+
+static inline void granule_depart(Granule *granule, const Trace *trace) {
+    *granule_at(granule, trace->place) = NULL;
+    granule_trim(granule);
     granule->ending--;
     granule->sum -= trace->id;
 }

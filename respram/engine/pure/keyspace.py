@@ -475,11 +475,12 @@ class Keyspace:
 
     # -- time -------------------------------------------------------------------------------------
     def expire(self, now_ms: int, budget: int) -> int:
-        due = self.wheel.take_due(now_ms, budget)
+        moved = self.wheel.cascade(now_ms, budget)
+        due = self.wheel.take_due(now_ms, budget - moved)
         # marks first: removing a head writes its mark again
         for row in sorted(due, key=lambda row: row.value is not None):
             self.end(row, now_ms)
-        done = len(due) + self.wheel.cascade(now_ms, budget - len(due))
+        done = moved + len(due)
         return done + slices.work(self, now_ms, budget - done)
 
     def end(self, row: Row, now_ms: int) -> None:
