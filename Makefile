@@ -98,6 +98,7 @@ ATTACKS := tests/abuse tests/snapshot/test_directory.py tests/snapshot/test_tomb
 	tests/server/test_stopping.py tests/server/test_loading.py tests/server/test_pump_crowds.py \
 	tests/commands/test_holding.py tests/commands/test_walking.py tests/commands/test_patterns.py \
 	tests/commands/test_telling.py tests/commands/test_settling.py tests/commands/test_census.py \
+	tests/commands/test_script_rights.py \
 	tests/server/test_client_eviction.py tests/commands/test_invalidation.py \
 	tests/commands/test_config_command.py tests/test_seal.py tests/gossip/test_members.py \
 	tests/gossip/test_greeting.py tests/gossip/test_identity.py tests/gateway/test_patience.py \

@@ -119,3 +119,50 @@ def test_no_value_lies_in_the_memory_of_a_serving_node(sealed: str, words: tuple
         time.sleep(0.05)  # the reply is wiped behind its sending, and here it has come already
         assert found_in(node.process.pid, mark) is (sealed == "no")
         assert f"event=memory sealed={sealed}" in node.log()
+
+
+APP = "ACL SETUSER app on nopass ~k* +@all"
+HARDENED = {
+    "bare": (), "patterns": (APP, "AUTH app x"), "tracking": ("HELLO 3", "CLIENT TRACKING on"),
+    "both": (APP, "HELLO 3 AUTH app x", "CLIENT TRACKING on BCAST"),
+}  # fmt: skip
+LIFE_MS = 2_000
+READ = b"return redis.call('get', KEYS[1])"
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or PURE_ONLY,
+                    reason="only root may look into a process without dumps; native only")
+@pytest.mark.parametrize("sealed", ["yes", "no"])
+@pytest.mark.parametrize("words", HARDENED.values(), ids=HARDENED)
+def test_no_copy_of_a_value_is_left_after_its_deadline(sealed: str, words: tuple[str, ...]) -> None:
+    """Written and read by every fast way there is, through the rights that SECURITY.md recommends. Without sealing
+    nothing but the wiping is between the memory and the value.
+    """
+    mark = b"MARK-%b-%b-" % (TAIL[:-4], os.urandom(4).hex().encode())
+    value = mark * 20
+    with running("--seal-memory", sealed, engine="native") as node:
+        wire = node.connect()
+        for line in words:
+            wire.sock.sendall(request(*line.encode().split()))
+        until(wire, request(b"ECHO", b"ready"), b"ready")
+        # The first run of a script compiles it, in Python; those that follow are the engine's.
+        until(wire, request(b"SET", b"kw", b"another") + request(b"EVAL", READ, b"1", b"kw"), b"another")
+        life = b"%d" % LIFE_MS
+        for number in range(20):
+            key = b"k%d" % number
+            until(wire, request(b"SET", key, value, b"PX", life), b"+OK\r\n")
+            until(wire, request(b"HSETEX", b"kh", b"PX", life, b"FIELDS", b"1", key, value), b":1\r\n")
+            many = request(b"MULTI") + request(b"SET", b"km", value, b"PX", life) + request(b"GET", b"km")
+            assert mark in until(wire, many + request(b"EXEC"), value)
+        for asked in (
+            [b"GET", b"k7"], [b"MGET", b"k7", b"k8"], [b"HGET", b"kh", b"k7"], [b"HMGET", b"kh", b"k7", b"k8"],
+            [b"HGETALL", b"kh"], [b"GETRANGE", b"k7", b"0", b"-1"], [b"EVAL", READ, b"1", b"k7"],
+        ):  # fmt: skip
+            assert mark in until(wire, request(*asked), value)
+        until(wire, request(b"ECHO", b"a-reply-behind-the-values"), b"a-reply-behind-the-values")
+        if sealed == "no":
+            assert found_in(node.process.pid, mark), "as long as it lives"
+        time.sleep(LIFE_MS / 1000)
+        until(wire, request(b"EXISTS", *(b"k%d" % number for number in range(20)), b"kh", b"km"), b":0\r\n")
+        time.sleep(0.1)  # a record is destroyed within 8 ms of its deadline, and the timer may be late
+        assert not found_in(node.process.pid, mark)

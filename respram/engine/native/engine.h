@@ -490,6 +490,9 @@ static inline bool hot_permitted(const Session *session, const Row *row, const C
         && (likely(!session->guard) || guard_allows(session->guard, row, command));
 }
 bool hot_run(Engine *engine, Session *session, const Command *command, int64_t now_ms);
+static inline bool is_script(uint8_t hot) {
+    return hot == HOT_eval || hot == HOT_evalsha;
+}
 static inline bool hot_has_key(uint8_t hot) {
     return ROWS[hot].shape & SHAPE_KEY;
 }

@@ -54,9 +54,24 @@ bool guard_allows_key(const Guard *guard, Span key, uint8_t modes) {
     return false;
 }
 
+#define MAY_READ 1 /* catalog/hot.py has both */
+#define MAY_WRITE 2
+
+/* The keys of a script, all of which it may write. Each command inside is asked for again. */
+static bool allows_script(const Guard *guard, const Command *command) {
+    int64_t keys;
+    if (command->argc < 3 || !span_int64(command_arg(command, 2), &keys) || keys < 0
+        || (uint64_t)keys > command->argc - 3)
+        return false;
+    for (size_t at = 3; at < 3 + (size_t)keys; at++)
+        if (!guard_allows_key(guard, command_arg(command, at), MAY_READ | MAY_WRITE))
+            return false;
+    return true;
+}
+
 bool guard_allows(const Guard *guard, const Row *row, const Command *command) {
     if (row->first_key <= 0)
-        return row->first_key == 0;
+        return row->first_key == 0 || (is_script(command->hot) && allows_script(guard, command));
     size_t last = row->last_key < 0 ? command->argc - 1 : (size_t)row->last_key;
     for (size_t at = (size_t)row->first_key; at <= last && at < command->argc; at += (size_t)row->key_step)
         if (!guard_allows_key(guard, command_arg(command, at), row->needs))

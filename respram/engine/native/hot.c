@@ -95,7 +95,7 @@ bool hot_run(Engine *engine, Session *session, const Command *command, int64_t n
     if (unlikely(engine->crowds || (command->argc > KEYS_UNASKED_MAX && engine->heads))
         && !settling_may_begin(engine, session->db, command, now_ms))
         return false; /* members of its collections have ended, and are destroyed before it begins */
-    if (unlikely(session->tracks) && row->first_key < 0)
+    if (unlikely(session->tracks) && row->first_key < 0 && !is_script(command->hot))
         return false; /* the code that runs it records which keys it reads */
     if (!hot_permitted(session, row, command) || !is_allowed(engine, row->shape)
         || !row->handler(engine, session, command, now_ms))

@@ -24,7 +24,7 @@ from respram.engine.api import (
     Settings,
 )
 from respram.engine.pure.channels import Channels
-from respram.engine.pure.guard import Guard
+from respram.engine.pure.guard import PROGRAMS, Guard
 from respram.engine.pure.homes import Homes
 from respram.engine.pure.hot import HANDLERS, Handler
 from respram.engine.pure.keyspace import Keyspace
@@ -276,7 +276,7 @@ class Wire:
             return None
         if not may_begin(self.keyspace, session.db, command, argv, now_ms):
             return None  # members of its collections have ended, and are destroyed before it begins
-        if session.tracks and command.counts_keys:
+        if session.tracks and command.counts_keys and command.name not in PROGRAMS:
             return None  # a handler that runs it records which keys it reads
         if command.group == b"pubsub" and self.notes.pending:
             return None  # a client that tracks a key is told of its change before it sees a later message

@@ -8,11 +8,13 @@ take long.
 from collections.abc import Mapping
 
 from respram.catalog import Command
-from respram.catalog.hot import needs
+from respram.catalog.hot import READ, WRITE, needs
+from respram.catalog.keys import keys_of
 from respram.glob import GLOB_BYTES_MAX, glob_match, glob_steps
 
 GUARD_STEPS_MAX = 65_536  # comparisons for one key: about 50 us in the native engine
 SPECIAL = frozenset(b"*?[\\")
+PROGRAMS = frozenset({b"eval", b"evalsha"})  # each command inside is asked for again
 
 
 class Guard:
@@ -25,6 +27,11 @@ class Guard:
         self.beginnings: dict[bytes, tuple[int, tuple[bytes, ...] | None]] = {}
 
     def allows(self, command: Command, argv: list[bytes]) -> bool:
+        if command.name in PROGRAMS:  # it may write all of its keys
+            keys = keys_of(command, argv)
+            return len(argv) > 2 and (bool(keys) or argv[2] == b"0") and all(
+                self._allows_key(key, READ | WRITE) for key in keys
+            )
         if command.counts_keys or not command.first_key:  # the dispatcher finds its keys, if any
             return not command.key_specs
         found = self.beginnings.get(command.name)
