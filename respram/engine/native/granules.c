@@ -81,13 +81,18 @@ static void fill_holes(Granule *granule, uint32_t places) {
     for (; places && granule->held; places--) {
         if (granule->filled >= granule->held)
             granule->filled = 0;
-        Record **hole = granule_at(granule, granule->filled++), **last = granule_at(granule, granule->held - 1);
+        Record **last = granule_at(granule, granule->held - 1);
+        if (!*last) {
+            granule->held--;
+            continue;
+        }
+        Record **hole = granule_at(granule, granule->filled++);
         if (*hole)
             continue;
         *hole = *last;
         trace_of(*hole)->place = granule->filled - 1;
         *last = NULL;
-        granule_trim(granule);
+        granule->held--;
     }
 }
 

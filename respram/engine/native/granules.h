@@ -7,6 +7,7 @@
 #include "engine.h"
 
 #define LIST_CHUNK 4096u /* records of a granule in one block */
+#define TRIMMED_AT_ONCE 16 /* holes at the end of a list, for each record that leaves: of a million there may be many */
 #define SPREAD UINT64_C(0x9e3779b97f4a7c15)
 
 static inline uint64_t scattered(int64_t number) {
@@ -56,15 +57,10 @@ static inline void granule_enter(Granule *granule, Record *record, uint64_t id) 
     granule->sum += id;
 }
 
-/* So that the last place is no hole. */
-static inline void granule_trim(Granule *granule) {
-    while (granule->held && !*granule_at(granule, granule->held - 1))
-        granule->held--;
-}
-
 static inline void granule_depart(Granule *granule, const Trace *trace) {
     *granule_at(granule, trace->place) = NULL;
-    granule_trim(granule);
+    for (int steps = TRIMMED_AT_ONCE; steps && granule->held && !*granule_at(granule, granule->held - 1); steps--)
+        granule->held--;
     granule->ending--;
     granule->sum -= trace->id;
 }
