@@ -142,16 +142,17 @@ def bitop(conn: Conn, argv: list[bytes]) -> Reply:
         raise SYNTAX
     if operation == b"not" and len(sources) != 1:
         raise NOT_ALONE
-    result = bytearray()
+    result: bytes | bytearray = b""
     conn.node.engine.spend(LOOK_BYTES * len(sources))
     for number, key in enumerate(sources):  # only one value is in memory at a time
         entry = read(conn, key)
         value = b"" if entry is None else entry.value
         if operation == b"not":
-            result = bytearray(value.translate(INVERTED))
+            result = value.translate(INVERTED)
         elif not number:
-            result = bytearray(value)
+            result = value if len(sources) == 1 else bytearray(value)  # a copy of 16 MiB takes 8 ms
         else:
+            assert isinstance(result, bytearray)
             _combine(conn, result, operation, value)
     if not result:
         if exists(conn, target):
