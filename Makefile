@@ -287,7 +287,7 @@ coverage: dev build $(VENV)/.quality-tools ## lines of Python and of C that the 
 
 # -- benchmarks: no result while anything else runs on the machine --------------------------------------
 .PHONY: bench bench-forwards bench-gateway bench-memory bench-stalls bench-expiry bench-scaling bench-sealing \
-	bench-replication bench-snapshots bench-tls bench-commands bench-scripts
+	bench-replication bench-snapshots bench-tls bench-commands bench-scripts bench-members
 
 bench: build $(VENV)/.bench ## the comparison with Redis and others, and the README's table (ARGS="--help")
 	$(PY) -m benchmarks.canonical $(ARGS)
@@ -297,6 +297,9 @@ bench-memory: build ## memory per key
 
 bench-stalls: build ## the longest wait of a quiet client, while keys grow and while they expire
 	$(PY) -m benchmarks.stalls $(ARGS)
+
+bench-members: build ## collections: memory, access as they grow, and who waits while one of 10^6 members ends
+	$(PY) -m benchmarks.members $(ARGS)
 
 bench-expiry: build ## how late untouched keys are destroyed
 	$(PY) -m benchmarks.expiry_lag $(ARGS)
