@@ -118,6 +118,33 @@ def test_everybody_reads_their_own_writes(nodes: list[Member]) -> None:
         assert client.set(key, "x", nx=True) is None and client.get(key) == b"42"
 
 
+def test_long_pipelines_read_their_own_writes_beside_others(nodes: list[Member]) -> None:
+    """So much is written that the home pushes records before it answers. A counter never falls behind its answers."""
+
+    def write(member: Member, number: int) -> list[object]:
+        client, wrong = member.connect(), list[object]()
+        for turn in range(20):
+            names = [f"long:{number}:{turn}:{at}" for at in range(60)]
+            asking = client.pipeline(transaction=False)
+            for at, name in enumerate(names):
+                asking.set(name, f"{at}" * 300, nx=True, ex=60)
+                asking.incr(f"long:{at % 7}")
+            answers = asking.execute()
+            reading = client.pipeline(transaction=False)
+            for at, name in enumerate(names):
+                reading.strlen(name)
+                reading.get(f"long:{at % 7}")
+            for asked, (answer, found) in enumerate(zip(answers, reading.execute(), strict=True)):
+                right = answer is True and found >= 300 if asked % 2 == 0 else int(str(found, "ascii")) >= answer
+                wrong += [] if right else [(asked, answer, found)]
+        client.close()
+        return wrong
+
+    assert at_once(*(partial(write, member, number) for number, member in enumerate([*nodes, *nodes]))) == [[]] * 6
+    until(lambda: all(member.client.get("long:0") == nodes[0].client.get("long:0") for member in nodes), "they differ")
+    assert sum(nodes[0].client.incrby(f"long:{number}", 0) for number in range(7)) == 6 * 20 * 60
+
+
 def test_a_copy_in_another_database_can_be_read_at_once(nodes: list[Member]) -> None:
     for number in range(30):
         key = f"far:{number}"
