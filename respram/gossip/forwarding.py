@@ -480,7 +480,10 @@ class Forwarding:
         if not answer.behind:
             self._send(link, answer)
             return
-        records = self.host.store.fetch_all(message.db, message.keys, self.host.now.wall_ms).pieces
+        try:
+            records = self.host.store.fetch_all(message.db, message.keys, self.host.now.wall_ms).pieces
+        except ValueError as error:
+            raise PeerError(str(error)) from None
         self._send(link, replace(answer, records=b"".join(records), behind=0), records)
 
     def _send(self, link: Link, answer: Answer, records: list[bytes] | None = None) -> None:

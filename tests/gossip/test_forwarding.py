@@ -472,6 +472,8 @@ def test_who_asks_again_gets_the_records_whatever_went_before_the_first_answer()
     again = bench.sent(Answer, 1)[-1]
     assert again.behind == 0 and again.records == bench.engine.fetch(0, key, bench.now.wall_ms)
     assert len(serves(bench)) == 1
+    bench.say(1, replace(forward(1, key, again=1), keys=b"\xff\0\0\0k"))
+    assert "cut short" in bench.hangups()[1], "the peer's fault, and not one of this node"
 
 
 @pytest.mark.parametrize("trouble", ["", "no link", "lagging", "window", "buried", "many", "majority"])
