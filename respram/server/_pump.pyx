@@ -335,12 +335,16 @@ cdef class NativePump:
         end_us = self.clock_us + TURN_US // 2
         for number in range(passed_count):
             self.offer(passed[number], count > CROWD, INT64_MAX if number == 0 and favoured == 0 else end_us)
+        if late_count or due:
+            flush(self)  # what follows may take long, and nobody waits for it who has been served
         if late_count and (favoured == 1 or self.clock_us - self.turn_us <= TURN_US):
             self.order(late, late_count)
             for number in range(late_count):
                 self.serve_open(late[number])
                 if self.clock_us - self.turn_us > TURN_US:
                     break
+        if late_count and due:
+            flush(self)
         if due and (favoured == 2 or self.clock_us - self.turn_us <= 2 * TURN_US):
             self.answer_more(due)
         flush(self)

@@ -1,5 +1,5 @@
 """What a client may ask about the node, its clients, its users and its commands, again and again and in one EXEC, while
-thousands of other clients are connected.
+thousands of other clients are connected. And what it may ask of one long value.
 """
 
 import threading
@@ -67,22 +67,34 @@ def drain(wire: Wire) -> None:
         pass
 
 
+def again_and_again(node: LiveNode, batch: bytes) -> None:
+    """One client asks for a second, and reads what it gets."""
+    wire = node.connect(ASKING_S)
+    reader = threading.Thread(target=drain, args=(wire,), daemon=True)
+    reader.start()
+    end = time.monotonic() + ASKING_S
+    try:
+        while time.monotonic() < end:
+            wire.sock.sendall(batch)
+    except OSError:
+        pass  # the node reads no more of it for now, or has closed
+    wire.reset()
+    reader.join()
+
+
 @pytest.mark.parametrize("name", ASKED)
 def test_questions_about_the_node_hold_nobody_up(crowded: LiveNode, name: str) -> None:
     lines = [request(*line.split()) for line in ASKED[name].split(b"\n")]
 
     def attack() -> None:
-        for batch in ([b"".join(lines)] * 50, [request(b"MULTI"), *lines * 250, request(b"EXEC")]):
-            wire = crowded.connect(ASKING_S)
-            reader = threading.Thread(target=drain, args=(wire,), daemon=True)
-            reader.start()
-            end = time.monotonic() + ASKING_S
-            try:
-                while time.monotonic() < end:
-                    wire.sock.sendall(b"".join(batch))
-            except OSError:
-                pass  # the node reads no more of it for now, or has closed
-            wire.reset()
-            reader.join()
+        again_and_again(crowded, b"".join(lines) * 50)
+        again_and_again(crowded, b"".join((request(b"MULTI"), *lines * 250, request(b"EXEC"))))
 
     endure(crowded, attack)
+
+
+@pytest.mark.parametrize("line", [b"GET long", b"SETRANGE long 5 x"])
+def test_a_long_value_that_is_asked_for_again_and_again_holds_nobody_up(node: LiveNode, line: bytes) -> None:
+    """16 MiB take 10 to 20 ms. Who had been served before them got its reply behind them, and waited for two."""
+    node.connect().ask(request(b"SET", b"long", bytes(16 << 20)), 5)
+    endure(node, lambda: again_and_again(node, request(*line.split()) * 5))
