@@ -49,7 +49,8 @@ size_t whole_bytes(const Whole *whole) {
 }
 
 void whole_put(const Whole *whole, uint8_t *out) {
-    memcpy(out, whole->length, whole->length_bytes);
+    if (whole->length_bytes)
+        memcpy(out, whole->length, whole->length_bytes);
     out += whole->length_bytes;
     if (whole->key.len)
         memcpy(out, whole->key.bytes, whole->key.len);
