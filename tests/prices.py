@@ -21,7 +21,7 @@ from tests.dear import LIST
 
 LINES = Path(__file__).parents[1] / "build" / "prices"
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
-DEAR_S = 1.0
+DEAR_S = 0.7
 # Tests of the source and of the documents run each time, whatever they cost: what they find is what one forgets.
 ALWAYS = ("tests/test_",)
 
