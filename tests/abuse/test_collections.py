@@ -323,8 +323,8 @@ def test_a_turn_ends_after_so_many_records_of_others_that_were_passed(engine: st
 
 AT_ONCE = {"native": 500_000, "pure": 40_000}  # members that end in one millisecond
 ABOUT_IT = (
-    b"HLEN h", b"HGETALL h", b"HRANDFIELD h 10", b"HSCAN h 0", b"EXISTS h", b"HSET h new v", b"OBJECT ENCODING h",
-    b"HGET h f1",
+    b"HLEN half", b"HGETALL half", b"HRANDFIELD half 10", b"HSCAN half 0", b"EXISTS half", b"HSET half new v",
+    b"OBJECT ENCODING half", b"HGET half f1",
 )  # fmt: skip
 
 
@@ -336,10 +336,10 @@ def test_half_a_million_members_that_end_at_once_hold_nobody_up(node: LiveNode) 
     def attack() -> None:
         wire = asking[0]
         end_ms = time.time_ns() // 1_000_000 + 1_000 + count // 100
-        wire.ask(request(b"HSET", b"h", b"stays", b"v"), 4)
+        wire.ask(request(b"HSET", b"half", b"stays", b"v"), 4)
         for begin in range(0, count, 500):
             pairs = [part for number in range(begin, begin + 500) for part in (b"f%d" % number, b"v")]
-            wire.ask(request(b"HSETEX", b"h", b"PXAT", b"%d" % end_ms, b"FIELDS", b"500", *pairs), 4)
+            wire.ask(request(b"HSETEX", b"half", b"PXAT", b"%d" % end_ms, b"FIELDS", b"500", *pairs), 4)
         time.sleep(max(end_ms / 1000 - time.time(), 0))
         for number, one in enumerate(asking):
             one.sock.sendall(request(*ABOUT_IT[number % len(ABOUT_IT)].split()) + request(b"ECHO", b"the end of it"))
@@ -347,7 +347,7 @@ def test_half_a_million_members_that_end_at_once_hold_nobody_up(node: LiveNode) 
             tail = b""
             while not tail.endswith(b"the end of it\r\n"):
                 tail = tail[-64:] + one.sock.recv(1 << 16)
-        wire.sock.sendall(request(b"HLEN", b"h"))
+        wire.sock.sendall(request(b"HLEN", b"half"))
         assert wire.sock.recv(64) in (b":1\r\n", b":2\r\n")
 
     endure(node, attack)

@@ -114,7 +114,7 @@ def test_the_terminal_shows_the_enclave_until_it_is_quit() -> None:
         assert b"event=" not in terminal.written.partition(VIEW)[2], "lines of the nodes do not run over it"
         os.write(terminal.master, b"q")
         assert terminal.until_ended(process) == 0
-        assert terminal.written.partition(BACK)[2].count(b"event=stopped") == 3
+        assert terminal.written.partition(BACK)[2].count(b"event=stopped\r\n") == 3
     assert all(answers(port + offset, "k") is None for offset in range(3))
 
 
