@@ -12,7 +12,7 @@ import pytest
 from respram.server.guard import may_lock_all
 from tests.engine.conftest import PURE_ONLY
 from tests.engine.rig import request
-from tests.live import SOON_S, Wire, running
+from tests.live import SOON_S, LiveNode, Wire, running
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="what is asked for is Linux's")
 ROOT = Path(__file__).parents[2]
@@ -62,6 +62,20 @@ def test_where_nothing_may_be_locked_it_says_so_and_goes_on(monkeypatch: pytest.
 
 # -- the whole process ------------------------------------------------------------------------------
 TAIL = os.urandom(12).hex().encode()
+APP = "ACL SETUSER app on nopass ~k* +@all"
+HARDENED = {
+    "bare": (), "patterns": (APP, "AUTH app x"), "tracking": ("HELLO 3", "CLIENT TRACKING on"),
+    "both": (APP, "HELLO 3 AUTH app x", "CLIENT TRACKING on BCAST"),
+}  # fmt: skip
+
+
+def hardened(node: LiveNode, words: tuple[str, ...]) -> Wire:
+    """A client that has sent these lines and has got their replies."""
+    wire = node.connect()
+    for line in words:
+        wire.sock.sendall(request(*line.encode().split()))
+    until(wire, request(b"ECHO", b"ready"), b"ready")
+    return wire
 
 
 def found_in(pid: int, mark: bytes) -> bool:
@@ -97,10 +111,8 @@ def until(wire: Wire, sent: bytes, end: bytes) -> bytes:
 @pytest.mark.parametrize(
     ("sealed", "words"),
     [
-        ("yes", ()), ("no", ()),
-        ("yes", ("ACL SETUSER app on nopass ~k* +@all", "AUTH app x")),
-        ("yes", ("HELLO 3", "CLIENT TRACKING on")),
-        ("yes", ("ACL SETUSER app on nopass ~k* +@all", "HELLO 3 AUTH app x", "CLIENT TRACKING on BCAST")),
+        ("yes", HARDENED["bare"]), ("no", HARDENED["bare"]), ("yes", HARDENED["patterns"]),
+        ("yes", HARDENED["tracking"]), ("yes", HARDENED["both"]),
     ],
     ids=["sealed", "plain", "patterns", "tracking", "both"],
 )  # fmt: skip
@@ -109,10 +121,7 @@ def test_no_value_lies_in_the_memory_of_a_serving_node(sealed: str, words: tuple
     mark = b"MARK-%b-" % TAIL
     value = mark * 20
     with running("--seal-memory", sealed, engine="native") as node:
-        wire = node.connect()
-        for line in words:
-            wire.sock.sendall(request(*line.encode().split()))
-        until(wire, request(b"ECHO", b"ready"), b"ready")
+        wire = hardened(node, words)
         for number in range(50):
             until(wire, request(b"SET", b"k%d" % number, value, b"EX", b"100"), b"+OK\r\n")
         assert mark in until(wire, request(b"GET", b"k7"), value)
@@ -121,11 +130,6 @@ def test_no_value_lies_in_the_memory_of_a_serving_node(sealed: str, words: tuple
         assert f"event=memory sealed={sealed}" in node.log()
 
 
-APP = "ACL SETUSER app on nopass ~k* +@all"
-HARDENED = {
-    "bare": (), "patterns": (APP, "AUTH app x"), "tracking": ("HELLO 3", "CLIENT TRACKING on"),
-    "both": (APP, "HELLO 3 AUTH app x", "CLIENT TRACKING on BCAST"),
-}  # fmt: skip
 LIFE_MS = 2_000
 READ = b"return redis.call('get', KEYS[1])"
 
@@ -141,10 +145,7 @@ def test_no_copy_of_a_value_is_left_after_its_deadline(sealed: str, words: tuple
     mark = b"MARK-%b-%b-" % (TAIL[:-4], os.urandom(4).hex().encode())
     value = mark * 20
     with running("--seal-memory", sealed, engine="native") as node:
-        wire = node.connect()
-        for line in words:
-            wire.sock.sendall(request(*line.encode().split()))
-        until(wire, request(b"ECHO", b"ready"), b"ready")
+        wire = hardened(node, words)
         # The first run of a script compiles it, in Python; those that follow are the engine's.
         until(wire, request(b"SET", b"kw", b"another") + request(b"EVAL", READ, b"1", b"kw"), b"another")
         life = b"%d" % LIFE_MS
