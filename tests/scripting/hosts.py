@@ -43,4 +43,6 @@ class Echo:
 
 
 def evaluate(runtime: Runtime, text: str, *arguments: bytes, host: Echo | None = None, proto: int = 2) -> Outcome:
-    return runtime.run(runtime.compile(text.encode("latin-1")), host or Echo(), [], list(arguments), proto)
+    outcome = runtime.run(runtime.compile(text.encode("latin-1")), host or Echo(), [], list(arguments), proto)
+    runtime.is_worn()  # as whoever owns it asks after each script: it collects
+    return outcome

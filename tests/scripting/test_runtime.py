@@ -27,7 +27,6 @@ def runtime() -> Iterator[Runtime]:
 def still_works(runtime: Runtime) -> Iterator[None]:
     yield
     assert runtime.failure is None
-    runtime.is_worn()  # as whoever owns it asks after each script: it collects
     again = evaluate(runtime,
                      "local t = {} for i = 1, 100 do t[i] = ('%d'):format(i) end return table.concat(t, ','):sub(1, 5)")
     assert (again.kind, again.value) == (BULK, b"1,2,3")
@@ -227,7 +226,6 @@ SLOWLY = "local t = {} while true do t[#t + 1] = redis.pcall('big') end"
 )  # fmt: skip
 def test_memory_is_bounded(runtime: Runtime, text: str) -> None:
     failure(runtime, text, Echo(ticks_max=150 if text == SLOWLY else 5_000))
-    runtime.is_worn()
     assert runtime.used_bytes() - runtime.base_bytes < MEMORY_BYTES
 
 
