@@ -64,6 +64,13 @@ class AdvisoryLock(Generic[C]):
         return HeldLock(held.resource, (yield from self._token(held.resource).refresh.steps(held.claim)))
 
     @operation
+    def fence(self, held: HeldLock) -> Steps[int]:
+        """A number that grows with each holder, for the resource: it refuses a lower one than it has seen. Raises
+        ClaimLost.
+        """
+        return (yield from self._token(held.resource).fence.steps(held.claim))
+
+    @operation
     def release(self, held: HeldLock) -> Steps[None]:
         """Frees the resource now. Raises ClaimLost when the lock had expired: the work was not protected to its end."""
         yield from self._token(held.resource).let_go.steps(held.claim)

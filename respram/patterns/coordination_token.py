@@ -3,6 +3,7 @@
     token = CoordinationToken(client, "pipeline:stage-2", ttl_s=30)
     claim = token.claim("worker-7")  # None: another worker holds it
     claim = token.refresh(claim)  # repeat well before ttl_s has passed
+    number = token.fence(claim)  # grows: whatever the token protects refuses a lower number than it has seen
     token.let_go(claim)
 
 A token is never reported free on a guess: when the node is away, StoreAway is raised instead of an answer. A holder's
@@ -11,7 +12,8 @@ Guarantees: one holder at a time among the clients of all nodes, while the membe
 (docs/peers.md); with `--decide local` among the clients of one node, and between nodes with `settle=` (settle.py) and a
 client of every node. Not promised: mutual exclusion while a node dies or is cut off. Then two clients of two nodes may
 both be granted the token; the later stamp wins, and the loser learns it at its next `refresh`. A holder that was
-paused beyond its time does not stop by itself: it must check its claim (`sure_s`) before it acts.
+paused beyond its time does not stop by itself: it must check its claim (`sure_s`) before it acts, or show its `fence`
+to what the token protects.
 """
 
 import time
@@ -24,7 +26,7 @@ from respram.patterns.json_values import document, to_json
 from respram.patterns.naming import LOCK, key
 from respram.patterns.settle import LETTING_GO_S as LETTING_GO_S
 from respram.patterns.settle import Settle, claimed, let_go
-from respram.patterns.steps import C, Steps, ask_all, get, operation, ttl_ms
+from respram.patterns.steps import C, Steps, ask_all, ask_atomic, get, operation, ttl_ms
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +82,18 @@ class CoordinationToken(Generic[C]):
         if not ours:
             raise self._lost()
         return Claim(claim.holder, claim.proof, sure_until_s(sent_s, self.ttl_s, left_ms))
+
+    @operation
+    def fence(self, claim: Claim) -> Steps[int]:
+        """A fencing number: higher than each one that this token or an earlier claim of it got. Raises ClaimLost.
+
+        The claim is compared and the number is read in one transaction, so no other claim's number is taken for ours.
+        """
+        same = ("SET", self.key, claim.proof, "IFEQ", claim.proof, "KEEPTTL")
+        ours, number = yield from ask_atomic(same, ("RESPRAM", "TOKEN", self.key))
+        if not ours:
+            raise self._lost()
+        return int(number)
 
     @operation
     def let_go(self, claim: Claim) -> Steps[None]:

@@ -34,6 +34,17 @@ def test_who_comes_second_is_told_who_holds_it_and_for_how_long(world: World) ->
     assert acquired(world, lock)
 
 
+def test_the_numbers_of_later_holders_are_higher(world: World) -> None:
+    lock = AdvisoryLock(world.client, ttl_s=600)
+    first = world(lock.acquire(world.name, "agent-a"))
+    number = world(lock.fence(first))
+    world(lock.release(first))
+    second = world(AdvisoryLock(world.another()).acquire(world.name, "agent-b"))
+    assert world(lock.fence(second)) > number
+    with pytest.raises(ClaimLost):
+        world(lock.fence(first))
+
+
 def acquired(world: World, lock: AdvisoryLock) -> bool:  # type: ignore[type-arg]
     try:
         world(lock.acquire(world.name, "agent-c"))

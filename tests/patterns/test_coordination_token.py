@@ -104,3 +104,30 @@ def test_a_claim_that_was_answered_by_an_error_does_not_stand(world: World, monk
     with pytest.raises(StoreAway):
         world(token.claim("w"))
     assert not world.raw.exists(token.key)
+
+
+def test_each_fencing_number_is_higher_than_all_before_it(world: World) -> None:
+    mine, theirs = (CoordinationToken(each, world.name, ttl_s=60) for each in (world.client, world.another()))
+    drawn = []
+    for token in (mine, theirs, mine):
+        claim = world(token.claim("w"))
+        drawn += [world(token.fence(claim)) for _ in range(2)]
+        claim = world(token.refresh(claim))
+        drawn.append(world(token.fence(claim)))
+        world(token.let_go(claim))
+    assert drawn == sorted(set(drawn))
+
+
+def test_a_number_is_drawn_for_the_claim_that_is_held_and_changes_no_deadline(world: World) -> None:
+    token = CoordinationToken(world.client, world.name, ttl_s=600)
+    late = world(CoordinationToken(world.client, world.name, ttl_s=0.03).claim("late"))
+    world.until(lambda: world(token.held()) is None)
+    with pytest.raises(ClaimLost):
+        world(token.fence(late))
+    assert world(token.held()) is None
+    following = world(token.claim("following"))
+    world.raw.pexpire(token.key, 500_000)
+    with pytest.raises(ClaimLost):
+        world(token.fence(late))
+    world(token.fence(following))
+    assert world(token.stands(following)) and 400_000 < world.raw.pttl(token.key) <= 500_000

@@ -18,6 +18,7 @@ from respram.patterns import (
     Broadcast,
     Change,
     Claim,
+    ClaimLost,
     ContentDistribution,
     ContentMissing,
     ContentStore,
@@ -176,6 +177,20 @@ def test_of_two_claims_of_a_token_on_two_nodes_one_is_granted(apart: Apart) -> N
     (token, claim), *_ = [(token, one) for token, one in zip(tokens, claims, strict=True) if isinstance(one, Claim)]
     assert agreed(world, clients, token.key) == claim.proof
     assert world(token.refresh(claim)).sure_s() > 0
+
+
+def test_fencing_numbers_grow_whichever_node_is_asked(apart: Apart) -> None:
+    """The holder's own node may be behind the home; the number comes from the home."""
+    world, clients = apart
+    drawn = []
+    for turn in range(12):
+        tokens = [CoordinationToken(client, world.name, ttl_s=600) for client in clients]
+        claim = world(tokens[turn % 3].claim("w"))
+        drawn += [world(token.fence(claim)) for token in tokens]
+        world(tokens[(turn + 1) % 3].let_go(claim))
+        with pytest.raises(ClaimLost):
+            world(tokens[(turn + 2) % 3].fence(claim))
+    assert drawn == sorted(set(drawn))
 
 
 def test_a_token_that_the_nodes_have_spoken_of_is_granted_by_none(apart: Apart) -> None:
