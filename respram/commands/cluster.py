@@ -4,7 +4,7 @@ Nodes of an enclave hold all keys each, so no client needs to know which of them
 other nodes is `peers.Peers`; the server sets `node.peers` where there can be any.
 """
 
-from respram.commands.elsewhere import raise_fences
+from respram.commands.elsewhere import ask_again, raise_fences
 from respram.commands.node import Conn, Node, Suspend
 from respram.commands.peers import HomeFacts, PeerFacts, Peers
 from respram.commands.reply import OK, Reply, Simple
@@ -156,7 +156,8 @@ def wait(conn: Conn, argv: list[bytes]) -> Reply:
     """How many peers hold all that was written here before, as soon as there are enough of them or the time is up.
 
     What was decided at other nodes for this connection was written there: each of them is asked, and the least counts.
-    One that has said its last word, or is lost, will not say more: then nobody waits for the rest of the time.
+    One that has said its last word, or is lost, will not say more: then nobody waits for the rest of the time. One that
+    answers with an error (it loads, or it was not reached) is asked again until the time is up.
     """
     wanted = parse_int(argv[1])
     if wanted is None:
@@ -176,8 +177,10 @@ def wait(conn: Conn, argv: list[bytes]) -> Reply:
         if conn.decided_at and not conn.executing:
             raise_fences(conn, wanted, patience_ms)
     number, until_ms = conn.wait_state
-    if any(fence.holders is None for fence in conn.fences):
+    again_ms = ask_again(conn, wanted, until_ms) if conn.fences and conn.now_ms < until_ms else until_ms
+    if any(fence.holders is None and not fence.failed for fence in conn.fences):
         until_ms += ANSWER_MS  # the other nodes wait as long, and then their answers are on the way
+        again_ms = again_ms if again_ms < until_ms - ANSWER_MS else until_ms
     for fence in conn.fences:
         if fence.holders is not None and fence.member in conn.decided_at:
             conn.decided_at[fence.member] = fence.holders
@@ -186,7 +189,7 @@ def wait(conn: Conn, argv: list[bytes]) -> Reply:
     is_final = any(fence.holders is not None and fence.holders < wanted for fence in conn.fences)
     if count < wanted and conn.now_ms < until_ms and not (is_final or conn.unblocked or conn.executing):
         others.notice(conn, number, wanted)
-        raise Suspend(until_ms)
+        raise Suspend(again_ms)
     conn.wait_state = None
     conn.fences = []
     others.forget(conn)

@@ -51,6 +51,7 @@ TOO_LONG = ClientError(b"ERR the command is too long to be sent to the node that
 
 # Tries to find a key whose home is a given member: with a thousand members, one key in a thousand fits.
 FENCE_TRIES_MAX = 4096
+FENCE_AGAIN_MS = 50  # pause before WAIT asks a member again that answered with an error
 
 # Of the watched collections of an EXEC that another node decides about: what both read to compare them, a few ms.
 ABROAD_MEMBERS_MAX = 4096
@@ -63,20 +64,41 @@ Queued = tuple[Command, list[bytes]]
 
 def raise_fences(conn: Conn, wanted: int, patience_ms: int) -> None:
     """For WAIT: asks the nodes that decided for this connection how many peers hold their writes."""
-    homes = conn.node.homes
     conn.fences = []
-    for number in sorted(number for number, holders in conn.decided_at.items()
-                         if holders < wanted) if homes is not None else ():
-        assert homes is not None
-        key = next((one for one in map(b"%d".__mod__, range(FENCE_TRIES_MAX)) if homes.home_of(slot_of(one)) == number),
-                   None)
-        fence = Fence(conn, number)
-        conn.fences.append(fence)
-        asked = pack_command([b"WAIT", b"%d" % wanted, b"%d" % max(patience_ms, 1)])
-        forwarded = Forwarded(ALONE, 0, 2, b"", b"", pack_keys([key or b""]), b"", asked, patience_ms, number)
-        if key is None or homes.is_here(slot_of(key)) or not homes.forward(fence, forwarded):
-            # It is gone, and nobody can tell whether others hold all of its writes.
-            fence.holders = conn.decided_at.pop(number)
+    if conn.node.homes is not None:
+        for number in sorted(number for number, holders in conn.decided_at.items() if holders < wanted):
+            conn.fences.append(fence := Fence(conn, number))
+            _ask(fence, wanted, patience_ms)
+
+
+def ask_again(conn: Conn, wanted: int, until_ms: int) -> int:
+    """Asks those again that answered with an error, after a pause. When the next is due, until_ms at the latest."""
+    due_ms = until_ms
+    for fence in conn.fences:
+        if fence.failed and not fence.again_ms:
+            fence.again_ms = conn.now_ms + FENCE_AGAIN_MS
+        if fence.failed and fence.again_ms <= conn.now_ms:
+            _ask(fence, wanted, until_ms - conn.now_ms)
+        if fence.failed:
+            due_ms = min(due_ms, fence.again_ms)
+    return due_ms
+
+
+def _ask(fence: Fence, wanted: int, patience_ms: int) -> None:
+    conn, number, homes = fence.conn, fence.member, fence.conn.node.homes
+    key = next(
+        (one for one in map(b"%d".__mod__, range(FENCE_TRIES_MAX)) if homes.home_of(slot_of(one)) == number), None
+    ) if homes is not None else None  # fmt: skip
+    if homes is None or key is None or homes.is_here(slot_of(key)):
+        # It is gone, and nobody can tell whether others hold all of its writes.
+        fence.holders, fence.failed = conn.decided_at.pop(number, 0), False
+        return
+    asked = pack_command([b"WAIT", b"%d" % wanted, b"%d" % max(patience_ms, 1)])
+    fence.failed, fence.again_ms = False, 0
+    if not homes.forward(
+        fence, Forwarded(ALONE, 0, 2, b"", b"", pack_keys([key]), b"", asked, patience_ms, number)
+    ):  # too many forwards are open now
+        fence.failed, fence.again_ms = True, conn.now_ms + FENCE_AGAIN_MS
 
 
 def send_elsewhere(conn: Conn, command: Command, argv: list[bytes]) -> None:

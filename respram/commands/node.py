@@ -309,14 +309,17 @@ def deliver(session: Session, frames: bytes) -> None:
 
 
 class Fence:
-    """A WAIT that was sent to a key's home for a client's own: how many hold what was written there."""
+    """A WAIT that was sent to a key's home for a client's own: how many hold what was written there. A home that cannot
+    say so now (it loads, it was not reached in time) is asked again."""
 
-    __slots__ = ("conn", "member", "holders")
+    __slots__ = ("conn", "member", "holders", "failed", "again_ms")
 
     def __init__(self, conn: Conn, member: int) -> None:
         self.conn = conn
         self.member = member
         self.holders: int | None = None  # None: not known yet
+        self.failed = False  # the answer was an error
+        self.again_ms = 0  # then: when the member is asked again
 
     def decided_by(self, member: int) -> None: ...
 
@@ -325,7 +328,8 @@ class Fence:
         return self.conn.session
 
     def told(self, reply: bytes, commands: int) -> None:
-        self.holders = parse_uint(reply[1:-2]) if reply[:1] == b":" else 0
+        self.holders = parse_uint(reply[1:-2]) if reply[:1] == b":" else None
+        self.failed = self.holders is None
         if self in self.conn.fences:
             self.conn.wake()
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from respram.commands.elsewhere import ABROAD_MEMBERS_MAX, rights_of
+from respram.commands.elsewhere import ABROAD_MEMBERS_MAX, FENCE_AGAIN_MS, rights_of
 from respram.commands.peers import Asker, Forwarded
 from respram.commands.serving import Served, Serving
 from respram.engine.api import Run
@@ -13,6 +13,7 @@ from respram.slots import slot_of, unpack_keys
 from respram.wire.messages import ALONE, DONE, LATER, LETS_GO, RUN, TOGETHER, Forward
 
 from .rig import NOW, Client, Rig, request
+from .test_cluster import FakePeers
 
 
 @dataclass(slots=True)
@@ -419,3 +420,60 @@ def test_what_decides_about_a_collection_goes_home_with_all_of_it(client: Client
     for look in ("HGETALL away:h", "SMEMBERS away:s", "ZRANGE away:out 0 -1 WITHSCORES", "EXISTS away:z away:t"):
         assert client(*look.encode().split()) == twin(*look.encode().split()), look
     assert len(away.sent) == len(OF_COLLECTIONS)
+
+
+# -- WAIT behind a decision -----------------------------------------------------------------------------
+@pytest.fixture
+def waiting(client: Client, away: Away) -> Client:
+    """It waits until two nodes hold what node 2 decided for it, for a second."""
+    client.rig.node.peers = FakePeers(held_by=2)
+    client.conn.decided_by(2)
+    assert client(b"WAIT", b"2", b"1000") == b"" and len(away.sent) == 1
+    return client
+
+
+def answer_wait(waiting: Client, away: Away, reply: bytes) -> bytes:
+    woken = waiting.line.woken
+    away.askers[-1][0].told(reply, 1)
+    assert waiting.line.woken == woken + 1
+    return waiting.wake()
+
+
+@pytest.mark.parametrize("error", [b"-LOADING the node cannot be asked now\r\n", b"-UNCERTAIN it was lost\r\n", b"?"])
+def test_wait_asks_again_where_a_home_answers_with_an_error(waiting: Client, away: Away, error: bytes) -> None:
+    for number in range(3):
+        assert answer_wait(waiting, away, error) == b"", "there is time left"
+        assert len(away.sent) == number + 1, "not at once"
+        assert waiting.conn.suspended_until_ms == waiting.rig.now_ms + FENCE_AGAIN_MS
+        waiting.advance(FENCE_AGAIN_MS)
+        assert waiting.wake() == b"" and len(away.sent) == number + 2
+        left_ms = b"%d" % (1000 - (number + 1) * FENCE_AGAIN_MS)
+        assert away.sent[-1].commands == request(b"WAIT", b"2", left_ms) and away.sent[-1].only == 2
+    assert answer_wait(waiting, away, b":2\r\n") == b":2\r\n"
+    assert not waiting.conn.fences and waiting.conn.decided_at == {2: 2}
+
+
+def test_wait_asks_nobody_again_when_its_time_is_up(waiting: Client, away: Away) -> None:
+    assert answer_wait(waiting, away, b"-LOADING\r\n") == b""
+    waiting.advance(1000)
+    assert waiting.wake() == b":0\r\n" and len(away.sent) == 1
+
+
+def test_wait_goes_on_where_too_many_forwards_are_open(waiting: Client, away: Away) -> None:
+    assert answer_wait(waiting, away, b"-LOADING\r\n") == b""
+    away.full = True
+    waiting.advance(FENCE_AGAIN_MS)
+    assert waiting.wake() == b"" and waiting.conn.suspended_until_ms == waiting.rig.now_ms + FENCE_AGAIN_MS
+    away.full = False
+    waiting.advance(FENCE_AGAIN_MS)
+    assert waiting.wake() == b"" and len(away.sent) == 2
+    assert answer_wait(waiting, away, b":2\r\n") == b":2\r\n"
+
+
+def test_wait_waits_no_longer_for_a_home_that_is_gone(
+    waiting: Client, away: Away, monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    assert answer_wait(waiting, away, b"-UNCERTAIN it was lost\r\n") == b""
+    monkeypatch.setattr(Away, "home_of", lambda self, slot: 1)
+    waiting.advance(FENCE_AGAIN_MS)
+    assert waiting.wake() == b":0\r\n" and not waiting.conn.decided_at
