@@ -10,11 +10,25 @@ carry a value; a setting may be quoted where it holds no secret.
 class ClientError(Exception):
     """An error for a client: `text` is everything after the `-`, as in `ERR syntax error`."""
 
-    __slots__ = ("text",)
+    text: bytes
 
     def __init__(self, text: str | bytes) -> None:
         self.text = text.encode() if isinstance(text, str) else text
         super().__init__(self.text)
+
+    @staticmethod
+    def saying(text: bytes) -> type["ClientError"]:
+        """The class of all errors with this text. A text that has a name is such a class: `raise` makes a new error of
+        a class each time. One error that is raised again and again would keep the frames of all its raises, and with
+        them the replies that were being made.
+        """
+
+        class Said(ClientError):
+            def __init__(self) -> None:
+                pass  # the text is that of the class
+
+        Said.text = text
+        return Said
 
     def __str__(self) -> str:
         return self.text.decode("utf-8", "backslashreplace")

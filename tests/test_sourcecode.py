@@ -359,10 +359,20 @@ def open_dataclasses(source: Source) -> Iterator[str]:
                 yield f"{source.path}:{mark.lineno} a dataclass without slots=True takes any attribute"
 
 
+def shared_errors(source: Source) -> Iterator[str]:
+    """An error that is made once and raised often keeps the frames of all its raises, with what they held."""
+    within = {id(node) for made in source.nodes if isinstance(made, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+              for node in ast.walk(made)}  # fmt: skip
+    for node in source.nodes:
+        if isinstance(node, ast.Call) and id(node) not in within:
+            if re.fullmatch(r"[A-Z]\w*(Error|Suspend)", ast.unparse(node.func).rpartition(".")[2]):
+                yield f"{source.path}:{node.lineno} an error that lives as long as the process: see ClientError.saying"
+
+
 RULES: tuple[Callable[[Source], Iterator[str]], ...] = (
     imports_through_a_wall, calls_through_a_wall, loose_numbers, nameless_files, silent_files, long_files,
     long_functions,
-    swallowed_errors, inherited_code, open_dataclasses,
+    swallowed_errors, inherited_code, open_dataclasses, shared_errors,
 )  # fmt: skip
 
 
@@ -527,6 +537,8 @@ OFFENCES: tuple[tuple[Callable[[Source], Iterator[str]], str, str], ...] = (
     (swallowed_errors, "respram/later.py", "try:\n    pass\nexcept BaseException:\n    pass"),
     (inherited_code, "respram/later.py", "class A(B): pass"),
     (open_dataclasses, "respram/later.py", "@dataclass(frozen=True)\nclass A: pass"),
+    (shared_errors, "respram/commands/later.py", 'NO = ClientError(b"ERR no")'),
+    (shared_errors, "respram/later.py", "class A:\n    no = [errors.PeerError('no')]"),
 )
 
 PERMITTED = (
@@ -534,6 +546,7 @@ PERMITTED = (
     ("respram/adapters/later.py", "from respram.adapters import NOTHING\nclass A(Framework): pass"),
     ("respram/patterns/lock.py", "from respram.patterns.naming import name\nimport redis, asyncio, time"),
     ("respram/commands/keys.py", "int(a > b)\nint(usage['rss'])\nint.from_bytes(data)"),
+    ("respram/commands/keys.py", 'NO = ClientError.saying(b"ERR no")\ndef no():\n    raise ClientError(b"ERR no")'),
     ("respram/cli/main.py", "print(1)"),
     ("respram/cli/ping.py", "import socket"),
     ("respram/gossip/core.py", "class A(Protocol[T]): pass\nclass B(ValueError): pass\nclass C(NamedTuple): pass"),

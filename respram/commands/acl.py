@@ -24,14 +24,14 @@ LOG_SHOWN = 10
 SHOWN_BYTES_MAX = 128  # of a rejected rule, in its error text
 SECRET_MARKS = b"><#!"  # rules that may hold a password: never repeated, not even to the client that sent them
 
-BAD_NAME = ClientError(b"ERR Usernames can't contain spaces or null characters")
-TOO_MANY_USERS = ClientError(b"ERR a node may have at most %d users" % USERS_MAX)
-KEEP_DEFAULT = ClientError(b"ERR The 'default' user cannot be removed")
-BAD_BITS = ClientError(
+BAD_NAME = ClientError.saying(b"ERR Usernames can't contain spaces or null characters")
+TOO_MANY_USERS = ClientError.saying(b"ERR a node may have at most %d users" % USERS_MAX)
+KEEP_DEFAULT = ClientError.saying(b"ERR The 'default' user cannot be removed")
+BAD_BITS = ClientError.saying(
     b"ERR ACL GENPASS argument must be the number of bits for the output password, a positive number up to %d"
     % GENPASS_BITS_MAX
 )
-NO_FILE = ClientError(
+NO_FILE = ClientError.saying(
     b"ERR This Redis instance is not configured to use an ACL file. You may want to specify users via the "
     b"ACL SETUSER command and then issue a CONFIG REWRITE (assuming you have a Redis configuration file set) in "
     b"order to store users in the Redis configuration."
@@ -181,9 +181,7 @@ def acl_setuser(conn: Conn, argv: list[bytes]) -> Reply:
         try:
             apply(user, rule)
         except BadRule as bad:
-            raise ClientError(
-                b"ERR Error in ACL SETUSER modifier '%b': %b" % (_shown(rule), bad.reason)
-            ) from None
+            raise ClientError(b"ERR Error in ACL SETUSER modifier '%b': %b" % (_shown(rule), bad.reason)) from None
     if too_open(node, user):
         raise ClientError(b"ERR " + OPEN_DEFAULT)
     user.settle()

@@ -21,8 +21,8 @@ GROUP_MS = 60_000  # equal denials within this time share one log entry
 OBJECT_BYTES_MAX = 256  # of a key or name in the log
 
 NO_COMMAND = b"NOPERM this user has no permissions to run the '%b' command"
-NO_KEY = ClientError(b"NOPERM this user has no permissions to access one of the keys used as arguments")
-NO_CHANNEL = ClientError(b"NOPERM this user has no permissions to access one of the channels used as arguments")
+NO_KEY = ClientError.saying(b"NOPERM this user has no permissions to access one of the keys used as arguments")
+NO_CHANNEL = ClientError.saying(b"NOPERM this user has no permissions to access one of the channels used as arguments")
 CHANGED = (
     b"NOPERM ACLs rules changed between the moment the transaction was accumulated and the EXEC call. "
     b"This command is no longer allowed for the following reason: %b"

@@ -15,7 +15,7 @@ from respram.errors import ClientError
 from respram.integers import parse_int
 
 SHUTDOWN_WORDS = frozenset({b"nosave", b"save", b"now", b"force", b"abort"})
-NO_SAVE = ClientError(b"NOPERM 'shutdown' with SAVE is refused by design: respram writes no dump")
+NO_SAVE = ClientError.saying(b"NOPERM 'shutdown' with SAVE is refused by design: respram writes no dump")
 
 LATENCY_HELP = (
     b"LATENCY <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",

@@ -15,10 +15,10 @@ from respram.errors import ClientError
 from respram.integers import parse_int
 
 INVERTED = bytes(255 - byte for byte in range(256))
-BIT_OFFSET = ClientError(b"ERR bit offset is not an integer or out of range")
-BIT_VALUE = ClientError(b"ERR bit is not an integer or out of range")
-BIT_ARGUMENT = ClientError(b"ERR The bit argument must be 1 or 0.")
-NOT_ALONE = ClientError(b"ERR BITOP NOT must be called with a single source key.")
+BIT_OFFSET = ClientError.saying(b"ERR bit offset is not an integer or out of range")
+BIT_VALUE = ClientError.saying(b"ERR bit is not an integer or out of range")
+BIT_ARGUMENT = ClientError.saying(b"ERR The bit argument must be 1 or 0.")
+NOT_ALONE = ClientError.saying(b"ERR BITOP NOT must be called with a single source key.")
 
 
 def setbit(conn: Conn, argv: list[bytes]) -> Reply:

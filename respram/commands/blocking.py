@@ -22,9 +22,9 @@ KEYS_MAX = 1_024  # keys that one client waits for: all are checked whenever it 
 WAIT_MS_MAX = 3_600_000  # limit of an infinite wait at another node, and interval between checks of a wait at this one
 COMMANDS = frozenset({b"bzpopmin", b"bzpopmax", b"bzmpop"})
 
-NOT_A_TIMEOUT = ClientError(b"ERR timeout is not a float or out of range")
-NEGATIVE = ClientError(b"ERR timeout is negative")
-TOO_MANY_KEYS = ClientError(b"ERR a client may wait for at most %d keys" % KEYS_MAX)
+NOT_A_TIMEOUT = ClientError.saying(b"ERR timeout is not a float or out of range")
+NEGATIVE = ClientError.saying(b"ERR timeout is negative")
+TOO_MANY_KEYS = ClientError.saying(b"ERR a client may wait for at most %d keys" % KEYS_MAX)
 
 
 def parse_timeout(word: bytes) -> int:

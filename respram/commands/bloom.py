@@ -21,19 +21,19 @@ from respram.errors import ClientError
 from respram.integers import parse_double, parse_int
 from respram.record import ZSET
 
-NOT_FOUND = ClientError(b"ERR not found")
-EXISTS = ClientError(b"ERR item exists")
-BAD_RATE = ClientError(b"ERR bad error rate")
-RATE_RANGE = ClientError(b"ERR error rate must be in the range (0.000000, 1.000000)")
-BAD_CAPACITY = ClientError(b"ERR bad capacity")
-CAPACITY_RANGE = ClientError(b"ERR capacity must be in the range [1, %d]" % windows.CAPACITY_MAX)
-BAD_EXPANSION = ClientError(b"ERR bad expansion")
-EXPANSION_RANGE = ClientError(b"ERR expansion must be in the range [0, %d]" % windows.EXPANSION_MAX)
-NO_EXPANSION = ClientError(b"ERR no expansion")
-NONSCALING = ClientError(b"ERR Nonscaling filters cannot expand")
-UNKNOWN = ClientError(b"ERR Unknown argument received")
-BAD_GENERATIONS = ClientError(b"ERR generations must be in the range [2, %d]" % windows.GENERATIONS_MAX)
-BAD_INFORMATION = ClientError(b"ERR Invalid information value")
+NOT_FOUND = ClientError.saying(b"ERR not found")
+EXISTS = ClientError.saying(b"ERR item exists")
+BAD_RATE = ClientError.saying(b"ERR bad error rate")
+RATE_RANGE = ClientError.saying(b"ERR error rate must be in the range (0.000000, 1.000000)")
+BAD_CAPACITY = ClientError.saying(b"ERR bad capacity")
+CAPACITY_RANGE = ClientError.saying(b"ERR capacity must be in the range [1, %d]" % windows.CAPACITY_MAX)
+BAD_EXPANSION = ClientError.saying(b"ERR bad expansion")
+EXPANSION_RANGE = ClientError.saying(b"ERR expansion must be in the range [0, %d]" % windows.EXPANSION_MAX)
+NO_EXPANSION = ClientError.saying(b"ERR no expansion")
+NONSCALING = ClientError.saying(b"ERR Nonscaling filters cannot expand")
+UNKNOWN = ClientError.saying(b"ERR Unknown argument received")
+BAD_GENERATIONS = ClientError.saying(b"ERR generations must be in the range [2, %d]" % windows.GENERATIONS_MAX)
+BAD_INFORMATION = ClientError.saying(b"ERR Invalid information value")
 FULL = Error(b"ERR non scaling filter is full")
 # An item counts for this many bytes of its command's share: it takes 10 to 30 us. So a command has about 1,000 items.
 ITEM_BYTES = 30 << 10
@@ -288,7 +288,7 @@ def _option(wanted: Wanted, argv: list[bytes], at: int, name: bytes) -> int:
     return 2
 
 
-def _rate(word: bytes, error: ClientError) -> float:
+def _rate(word: bytes, error: type[ClientError]) -> float:
     rate = parse_double(word)
     if rate is None:
         raise error
@@ -297,7 +297,7 @@ def _rate(word: bytes, error: ClientError) -> float:
     return rate
 
 
-def _capacity(word: bytes, error: ClientError) -> int:
+def _capacity(word: bytes, error: type[ClientError]) -> int:
     capacity = parse_int(word)
     if capacity is None:
         raise error

@@ -18,9 +18,9 @@ from respram.integers import parse_int
 
 WAITING = COMMANDS | {b"wait"}
 TYPES = frozenset({b"normal", b"master", b"replica", b"pubsub"})
-NO_SUCH_CLIENT = ClientError(b"ERR No such client")
-BAD_CLIENT_ID = ClientError(b"ERR Invalid client ID")
-BAD_KILL_ID = ClientError(b"ERR client-id should be greater than 0")
+NO_SUCH_CLIENT = ClientError.saying(b"ERR No such client")
+BAD_CLIENT_ID = ClientError.saying(b"ERR Invalid client ID")
+BAD_KILL_ID = ClientError.saying(b"ERR client-id should be greater than 0")
 
 HELP = (
     b"CLIENT <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",

@@ -15,11 +15,11 @@ from respram.slots import slot_of
 
 WAIT_MS_MAX = 3_600_000  # the longest WAIT: during it nothing notices that the client is gone
 ANSWER_MS = 250  # margin for the reply of a node that waited in vain: after it, that node counts as holding nothing
-TIMEOUT_NOT_AN_INTEGER = ClientError(b"ERR timeout is not an integer or out of range")
-TIMEOUT_NEGATIVE = ClientError(b"ERR timeout is negative")
-NO_PEERS = ClientError(b"ERR this node has no peers; start it with --join, or let another node join it")
-NOT_A_LIST = ClientError(b"ERR the data is not a revocation list signed by an authority of this node's peers")
-NOT_A_TIME = ClientError(b"ERR the time must be Unix milliseconds, at most 10 seconds ago")
+TIMEOUT_NOT_AN_INTEGER = ClientError.saying(b"ERR timeout is not an integer or out of range")
+TIMEOUT_NEGATIVE = ClientError.saying(b"ERR timeout is negative")
+NO_PEERS = ClientError.saying(b"ERR this node has no peers; start it with --join, or let another node join it")
+NOT_A_LIST = ClientError.saying(b"ERR the data is not a revocation list signed by an authority of this node's peers")
+NOT_A_TIME = ClientError.saying(b"ERR the time must be Unix milliseconds, at most 10 seconds ago")
 
 UNREADY = (b"loading", b"joining", b"alone")  # values of `state` of a node that refuses to decide
 

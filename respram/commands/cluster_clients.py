@@ -17,8 +17,8 @@ from respram.errors import ClientError
 from respram.integers import parse_int
 from respram.slots import SLOTS, slot_of
 
-INVALID_SLOT = ClientError(b"ERR Invalid slot")
-INVALID_SLOT_OR_COUNT = ClientError(b"ERR Invalid slot or number of keys")
+INVALID_SLOT = ClientError.saying(b"ERR Invalid slot")
+INVALID_SLOT_OR_COUNT = ClientError.saying(b"ERR Invalid slot or number of keys")
 FLAGS = {ALIVE: b"", SUSPECT: b",fail?", DEAD: b",fail"}
 HEALTH = {ALIVE: b"online", SUSPECT: b"online", DEAD: b"failed"}
 
@@ -138,8 +138,9 @@ def info(conn: Conn, argv: list[bytes]) -> Reply:
         b"cluster_current_epoch": max((one.epoch for one in found.places.values()), default=0),
         b"cluster_my_epoch": found.places[found.me].epoch if found.me in found.places else 0,
     }
-    lines = (b"%b:%b\r\n" % (name, value if isinstance(value, bytes) else b"%d" % value)
-             for name, value in fields.items())
+    lines = (
+        b"%b:%b\r\n" % (name, value if isinstance(value, bytes) else b"%d" % value) for name, value in fields.items()
+    )
     return Verbatim(b"".join(lines))
 
 

@@ -28,10 +28,10 @@ SCAN_COUNT_DEFAULT = 10
 SCAN_COUNT_MAX = 8_192  # members walked by one HSCAN or SSCAN: COUNT is a hint, and must not hold the node
 INTEGERS_MAX, PACKED_MAX, PACKED_BYTES_MAX = 512, 128, 64  # Redis's default limits for its compact encodings
 
-OUT_OF_BOUNDS = ClientError(
+OUT_OF_BOUNDS = ClientError.saying(
     b"ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807"
 )
-OUT_OF_RANGE = ClientError(b"ERR value is out of range")
+OUT_OF_RANGE = ClientError.saying(b"ERR value is out of range")
 
 
 def read_collection(conn: Conn, key: bytes, kind: int) -> Entry | None:
@@ -186,8 +186,10 @@ def collection_encoding(conn: Conn, key: bytes, entry: Entry) -> bytes:
         and all(parse_int(one.name) is not None for one in members(conn, key))
     ):
         return b"intset"
-    packed = entry.kind != SET and entry.length <= PACKED_MAX and all(
-        len(one.name) <= PACKED_BYTES_MAX and len(one.value) <= PACKED_BYTES_MAX for one in members(conn, key)
+    packed = (
+        entry.kind != SET
+        and entry.length <= PACKED_MAX
+        and all(len(one.name) <= PACKED_BYTES_MAX and len(one.value) <= PACKED_BYTES_MAX for one in members(conn, key))
     )
     return b"listpack" if packed else b"skiplist" if entry.kind == ZSET else b"hashtable"
 

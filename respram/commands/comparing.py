@@ -10,7 +10,7 @@ from respram.engine.api import Entry
 from respram.errors import ClientError
 
 DIGEST = re.compile(rb"[0-9a-fA-F]{16}")
-NOT_A_DIGEST = ClientError(b"ERR The digest must be exactly 16 hexadecimal characters")
+NOT_A_DIGEST = ClientError.saying(b"ERR The digest must be exactly 16 hexadecimal characters")
 
 
 def check_operand(comparison: bytes, operand: bytes) -> None:

@@ -19,7 +19,7 @@ from respram.errors import ClientError
 from respram.glob import glob_match
 
 WILD = frozenset(b"*?[")
-NO_REWRITE = ClientError(
+NO_REWRITE = ClientError.saying(
     b"NOPERM 'config|rewrite' is refused by design: "
     b"a node never writes its settings; change its flags, RESPRAM_... variables or TOML file"
 )

@@ -26,21 +26,23 @@ NOBODY = User(b"", passwords=[NO_SECRET])  # takes the place of an unknown user,
 CLIENT_NAME_BYTES_MAX = 1024  # of CLIENT SETNAME and SETINFO: it is repeated in each line of CLIENT LIST
 INT32_MAX = (1 << 31) - 1
 
-WRONG_PASSWORD = ClientError(b"WRONGPASS invalid username-password pair or user is disabled.")
-NO_PASSWORD = ClientError(
+WRONG_PASSWORD = ClientError.saying(b"WRONGPASS invalid username-password pair or user is disabled.")
+NO_PASSWORD = ClientError.saying(
     b"ERR AUTH <password> called without any password configured for the default user. "
     b"Are you sure your configuration is correct?"
 )
-HELLO_NOAUTH = ClientError(
+HELLO_NOAUTH = ClientError.saying(
     b"NOAUTH HELLO must be called with the client already authenticated, otherwise the "
     b"HELLO <proto> AUTH <user> <pass> option can be used to authenticate the client and select the "
     b"RESP protocol version at the same time"
 )
-BAD_PROTOCOL = ClientError(b"ERR Protocol version is not an integer or out of range")
-NO_PROTOCOL = ClientError(b"NOPROTO unsupported protocol version")
-BAD_NAME = ClientError(b"ERR Client names cannot contain spaces, newlines or special characters.")
+BAD_PROTOCOL = ClientError.saying(b"ERR Protocol version is not an integer or out of range")
+NO_PROTOCOL = ClientError.saying(b"NOPROTO unsupported protocol version")
+BAD_NAME = ClientError.saying(b"ERR Client names cannot contain spaces, newlines or special characters.")
 
-NOT_32_BITS = ClientError(b"ERR value is out of range, value must between %d and %d" % (-INT32_MAX - 1, INT32_MAX))
+NOT_32_BITS = ClientError.saying(
+    b"ERR value is out of range, value must between %d and %d" % (-INT32_MAX - 1, INT32_MAX)
+)
 
 
 def hello(conn: Conn, argv: list[bytes]) -> Reply:
@@ -219,6 +221,7 @@ def forget(conn: Conn) -> None:
         conn.node.truth.forget(conn)
     conn.forget_watched()
     forget_blocked(conn)
+    conn.writing = None  # its walk refers to the connection: the circle would keep both until the next collection
     observe(conn.node)
 
 

@@ -20,11 +20,11 @@ from respram.errors import ClientError
 from respram.integers import INT64_MAX, INT64_MIN, parse_float, parse_int, parse_ratio
 from respram.longdouble import LARGEST, formatted, rounded
 
-OVERFLOW = ClientError(b"ERR increment or decrement would overflow")
-DECREMENT_OVERFLOW = ClientError(b"ERR decrement would overflow")
-NOT_FINITE = ClientError(b"ERR increment would produce NaN or Infinity")
-BOUNDS_CROSSED = ClientError(b"ERR LBOUND must be less than or equal to UBOUND")
-ENX_WITHOUT_TIME = ClientError(b"ERR ENX requires one of EX, PX, EXAT or PXAT")
+OVERFLOW = ClientError.saying(b"ERR increment or decrement would overflow")
+DECREMENT_OVERFLOW = ClientError.saying(b"ERR decrement would overflow")
+NOT_FINITE = ClientError.saying(b"ERR increment would produce NaN or Infinity")
+BOUNDS_CROSSED = ClientError.saying(b"ERR LBOUND must be less than or equal to UBOUND")
+ENX_WITHOUT_TIME = ClientError.saying(b"ERR ENX requires one of EX, PX, EXAT or PXAT")
 
 
 def incr(conn: Conn, argv: list[bytes]) -> Reply:

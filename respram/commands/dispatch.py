@@ -22,8 +22,8 @@ from respram.engine.api import Session
 from respram.errors import ClientError
 
 # the first word is what clients know and retry
-LOADING = ClientError(b"LOADING Redis is loading the dataset in memory")
-NOAUTH = ClientError(b"NOAUTH Authentication required.")
+LOADING = ClientError.saying(b"LOADING Redis is loading the dataset in memory")
+NOAUTH = ClientError.saying(b"NOAUTH Authentication required.")
 RUNS_IN_MULTI = frozenset({b"exec", b"discard", b"multi", b"watch", b"quit", b"reset"})
 RUNS_SUBSCRIBED = frozenset(
     {
@@ -62,7 +62,6 @@ def dispatch(session: Session, argv: list[bytes], now_ms: int) -> bytes | None:
             await_further(conn, argv)
             encoded = _write_on(conn, conn.writing)
     except ClientError as error:
-        error.__traceback__ = None  # a shared exception would collect a traceback with every raise
         count_error(conn, error.text)
         if conn.blocked_until_ms or conn.wait_state is not None:
             stop_waiting(conn)

@@ -38,16 +38,18 @@ SCRIPTS = {b"eval": b"EVAL", b"evalsha": b"EVAL"}
 # commands in a transaction that have no keys and need not run on this node
 TRAVELS = frozenset({b"ping", b"echo", b"time", b"publish", b"spublish"})
 
-NOT_NOW = ClientError(b"LOADING the node that decides about this key cannot be asked now; nothing was done")
-UNCERTAIN = ClientError(
+NOT_NOW = ClientError.saying(b"LOADING the node that decides about this key cannot be asked now; nothing was done")
+UNCERTAIN = ClientError.saying(
     b"UNCERTAIN the node that decides about this key was lost before it answered; the command may have run"
 )
-NO_QUORUM = ClientError(b"NOQUORUM no majority of the nodes can be asked now; nothing was done")
-NOT_TOGETHER = ClientError(
+NO_QUORUM = ClientError.saying(b"NOQUORUM no majority of the nodes can be asked now; nothing was done")
+NOT_TOGETHER = ClientError.saying(
     b"NOQUORUM a majority cannot decide a transaction with this command; send the command alone"
 )
-TOO_MANY = ClientError(b"ERR the watched collections are too large to be compared by the node that decides about them")
-TOO_LONG = ClientError(b"ERR the command is too long to be sent to the node that decides about its key")
+TOO_MANY = ClientError.saying(
+    b"ERR the watched collections are too large to be compared by the node that decides about them"
+)
+TOO_LONG = ClientError.saying(b"ERR the command is too long to be sent to the node that decides about its key")
 
 # Tries to find a key whose home is a given member: with a thousand members, one key in a thousand fits.
 FENCE_TRIES_MAX = 4096

@@ -30,8 +30,8 @@ from respram.integers import INT64_MAX, INT64_MIN, parse_float, parse_int, parse
 from respram.longdouble import formatted, rounded
 from respram.record import HASH
 
-NOT_A_HASH_INTEGER = ClientError(b"ERR hash value is not an integer")
-NOT_A_HASH_FLOAT = ClientError(b"ERR hash value is not a float")
+NOT_A_HASH_INTEGER = ClientError.saying(b"ERR hash value is not an integer")
+NOT_A_HASH_FLOAT = ClientError.saying(b"ERR hash value is not a float")
 
 
 def hset(conn: Conn, argv: list[bytes]) -> Reply:
@@ -199,7 +199,7 @@ def hincrbyfloat(conn: Conn, argv: list[bytes]) -> Reply:
     return text
 
 
-NOT_A_FINITE_STEP = ClientError(b"ERR value is NaN or Infinity")
+NOT_A_FINITE_STEP = ClientError.saying(b"ERR value is NaN or Infinity")
 
 
 HANDLERS = {

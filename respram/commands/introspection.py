@@ -16,10 +16,10 @@ from respram.commands.texts import SYNTAX, help_of
 from respram.errors import ClientError
 from respram.glob import glob_match
 
-INVALID_COMMAND = ClientError(b"ERR Invalid command specified")
-INVALID_COUNT = ClientError(b"ERR Invalid number of arguments specified for command")
-INVALID_ARGUMENTS = ClientError(b"ERR Invalid arguments specified for command")
-NO_KEYS = ClientError(b"ERR The command has no key arguments")
+INVALID_COMMAND = ClientError.saying(b"ERR Invalid command specified")
+INVALID_COUNT = ClientError.saying(b"ERR Invalid number of arguments specified for command")
+INVALID_ARGUMENTS = ClientError.saying(b"ERR Invalid arguments specified for command")
+NO_KEYS = ClientError.saying(b"ERR The command has no key arguments")
 
 HELP = (
     b"COMMAND <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",

@@ -5,7 +5,6 @@ refused. Where Redis distinguishes keys without a TTL, a key with an implicit de
 followed by `EXPIRE NX` opens its window here too.
 """
 
-
 from respram.commands import notify
 from respram.commands.access import ask_for_missing, glance, read_any
 from respram.commands.collections import KIND_NAMES, collection_encoding, members, parse_cursor
@@ -35,10 +34,10 @@ SCAN_LOOK_BYTES = 256  # of values, that a key which SCAN walks by counts for: a
 EMBEDDED_BYTES_MAX = 44  # Redis keeps strings up to this length inside their objects
 SHARED_INTEGERS = 10_000  # Redis shares one object for each integer from 0 to 9999
 
-NX_WITH_OTHERS = ClientError(b"ERR NX and XX, GT or LT options at the same time are not compatible")
-GT_WITH_LT = ClientError(b"ERR GT and LT options at the same time are not compatible")
-NOT_A_DATABASE = ClientError(b"ERR value is out of range, value must between -2147483648 and 2147483647")
-NO_FREQUENCY = ClientError(
+NX_WITH_OTHERS = ClientError.saying(b"ERR NX and XX, GT or LT options at the same time are not compatible")
+GT_WITH_LT = ClientError.saying(b"ERR GT and LT options at the same time are not compatible")
+NOT_A_DATABASE = ClientError.saying(b"ERR value is out of range, value must between -2147483648 and 2147483647")
+NO_FREQUENCY = ClientError.saying(
     b"ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note that when "
     b"switching between policies at runtime LRU and LFU data will take some time to adjust."
 )

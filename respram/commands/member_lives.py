@@ -29,11 +29,11 @@ from respram.errors import ClientError
 from respram.integers import parse_int
 from respram.record import HASH
 
-NO_FIELDS = ClientError(b"ERR Mandatory argument FIELDS is missing or not at the right position")
-FEW_FIELDS = ClientError(b"ERR Parameter `numFields` should be greater than 0")
-WRONG_COUNT = ClientError(b"ERR The `numfields` parameter must match the number of arguments")
-WRONG_SET_COUNT = ClientError(b"ERR wrong number of arguments")
-NEGATIVE_TIME = ClientError(b"ERR invalid expire time, must be >= 0")
+NO_FIELDS = ClientError.saying(b"ERR Mandatory argument FIELDS is missing or not at the right position")
+FEW_FIELDS = ClientError.saying(b"ERR Parameter `numFields` should be greater than 0")
+WRONG_COUNT = ClientError.saying(b"ERR The `numfields` parameter must match the number of arguments")
+WRONG_SET_COUNT = ClientError.saying(b"ERR wrong number of arguments")
+NEGATIVE_TIME = ClientError.saying(b"ERR invalid expire time, must be >= 0")
 CONDITIONS = (b"nx", b"xx", b"gt", b"lt")
 UNITS = {b"ex": (True, False), b"px": (False, False), b"exat": (True, True), b"pxat": (False, True)}
 

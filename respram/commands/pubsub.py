@@ -36,12 +36,12 @@ HELP = (
     b"    Shows this text.",
 )
 
-PATTERN_TOO_LONG = ClientError(b"ERR a pattern may have at most %d bytes" % patterns.PATTERN_BYTES_MAX)
-PATTERNS_TOO_DEAR = ClientError(
+PATTERN_TOO_LONG = ClientError.saying(b"ERR a pattern may have at most %d bytes" % patterns.PATTERN_BYTES_MAX)
+PATTERNS_TOO_DEAR = ClientError.saying(
     b"ERR too many patterns that must be searched for inside channel names, for one client"
 )
-PATTERNS_TOO_DEAR_HERE = ClientError(b"ERR too many patterns are subscribed to on this node")
-CHANNEL_TOO_LONG = ClientError(
+PATTERNS_TOO_DEAR_HERE = ClientError.saying(b"ERR too many patterns are subscribed to on this node")
+CHANNEL_TOO_LONG = ClientError.saying(
     b"ERR the channel name is too long to match it against the patterns subscribed to on this node"
 )
 

@@ -23,9 +23,9 @@ from respram.slots import slot_of
 
 CALM_MS = 2_000  # time within which every node hears of a change in the members
 
-CROSSSLOT = ClientError(b"CROSSSLOT Keys in request don't hash to the same slot")
-UNSERVED = ClientError(b"CLUSTERDOWN Hash slot not served")
-ONE_DATABASE = ClientError(b"ERR SELECT is not allowed in cluster mode")
+CROSSSLOT = ClientError.saying(b"CROSSSLOT Keys in request don't hash to the same slot")
+UNSERVED = ClientError.saying(b"CLUSTERDOWN Hash slot not served")
+ONE_DATABASE = ClientError.saying(b"ERR SELECT is not allowed in cluster mode")
 
 
 def slots_moved(node: Node, now_ms: int) -> None:

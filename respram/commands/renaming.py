@@ -11,7 +11,7 @@ from respram.commands.reply import OK, Reply
 from respram.engine.api import NEW
 from respram.errors import ClientError
 
-NO_SUCH_KEY = ClientError(b"ERR no such key")
+NO_SUCH_KEY = ClientError.saying(b"ERR no such key")
 
 
 def rename(conn: Conn, argv: list[bytes]) -> Reply:

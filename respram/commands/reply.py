@@ -99,16 +99,16 @@ Reply = Union[
 HEAD_BYTES_MAX = 32  # enough for any length
 ITEM_BYTES = 120  # approximate overhead of an item
 BREATHS_MAX = 400  # breaths of an `Each` in a transaction or a script, where nobody else is served: 20 to 50 ms
-LONG_WALK = ClientError(b"ERR the command visits too many keys or members for a transaction or script; send it alone")
+LONG_WALK = ClientError.saying(
+    b"ERR the command visits too many keys or members for a transaction or script; send it alone"
+)
 OK = Simple(b"OK")
 NIL_ARRAY = NilArray()
 NOTHING = Raw(b"")
 BREATH = Breath()
 
 
-def encode(
-    reply: Reply, proto: int, bytes_max: int | None = None, breathe: Callable[[], None] | None = None
-) -> bytes:
+def encode(reply: Reply, proto: int, bytes_max: int | None = None, breathe: Callable[[], None] | None = None) -> bytes:
     """The reply as bytes for a connection that speaks RESP `proto` (2 or 3). OverrunError beyond so many bytes.
     `breathe` is called at each breath of an `Each`.
     """

@@ -19,15 +19,14 @@ Handler = Callable[[Conn, list[bytes]], Reply]
 
 HANDLERS: dict[bytes, Handler] = {}  # by full name
 
-READS_TOO_MUCH = ClientError(
-    b"ERR the command or transaction reads more than twice proto-max-bulk-len of values "
-    b"and members"
+READS_TOO_MUCH = ClientError.saying(
+    b"ERR the command or transaction reads more than twice proto-max-bulk-len of values and members"
 )
-OOM = ClientError(b"OOM command not allowed when used memory > 'maxmemory'.")
+OOM = ClientError.saying(b"OOM command not allowed when used memory > 'maxmemory'.")
 
 
 HELD_MS_MAX = 3_600_000  # for who is woken when the script ends, and not told BUSY before
-BUSY = ClientError(b"BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE.")
+BUSY = ClientError.saying(b"BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE.")
 
 
 def wait_while_paused(conn: Conn, commands: Iterable[Command]) -> None:
@@ -72,10 +71,9 @@ def call(conn: Conn, command: Command, argv: list[bytes]) -> Reply:
     started = node.micros()
     try:
         reply = HANDLERS[command.name](conn, argv)
-    except ClientError as error:
+    except ClientError:
         _account(conn, command, argv, stat, started, failed=True)
-        error.__traceback__ = None  # the traceback would keep the arguments of the last failure alive
-        raise ClientError(error.text) from None
+        raise
     except MemoryError:
         _account(conn, command, argv, stat, started, failed=True)
         raise OOM from None

@@ -12,8 +12,8 @@ from respram.commands.reply import Double
 from respram.errors import ClientError
 from respram.integers import parse_double
 
-NOT_A_FLOAT_RANGE = ClientError(b"ERR min or max is not a float")
-NOT_A_NAME_RANGE = ClientError(b"ERR min or max not valid string range item")
+NOT_A_FLOAT_RANGE = ClientError.saying(b"ERR min or max is not a float")
+NOT_A_NAME_RANGE = ClientError.saying(b"ERR min or max not valid string range item")
 # In a small sorted set Redis stores whole numbers up to this as integers, which shows in ZSCAN.
 WHOLE_MAX = float(1 << 62)
 
@@ -107,5 +107,3 @@ def by_rank(first: int, last: int, count: int) -> Range:
     start = max(first + count if first < 0 else first, 0)
     end = last + count if last < 0 else last
     return Range(start, min(end + 1, count))
-
-

@@ -42,17 +42,19 @@ PAUSE_MS = 1  # between two slices of a script that runs for long
 ALONE_MS_MAX = 500
 BROKEN_BYTES_MAX = 100  # of Lua's message where it is no error table, as Redis cuts it
 
-NO_SCRIPT = ClientError(b"NOSCRIPT No matching script. Please use EVAL.")
-TOO_MANY_KEYS = ClientError(b"ERR Number of keys can't be greater than number of args")
-NEGATIVE_KEYS = ClientError(b"ERR Number of keys can't be negative")
-WRITES = ClientError(b"ERR Can not execute a script with write flag using *_ro command.")
-SPENT = ClientError(b"ERR Script ended: the scripts of its transaction have used up the time that one script may take")
-NOT_BUSY = ClientError(b"NOTBUSY No scripts in execution right now.")
-UNKILLABLE = ClientError(
+NO_SCRIPT = ClientError.saying(b"NOSCRIPT No matching script. Please use EVAL.")
+TOO_MANY_KEYS = ClientError.saying(b"ERR Number of keys can't be greater than number of args")
+NEGATIVE_KEYS = ClientError.saying(b"ERR Number of keys can't be negative")
+WRITES = ClientError.saying(b"ERR Can not execute a script with write flag using *_ro command.")
+SPENT = ClientError.saying(
+    b"ERR Script ended: the scripts of its transaction have used up the time that one script may take"
+)
+NOT_BUSY = ClientError.saying(b"NOTBUSY No scripts in execution right now.")
+UNKILLABLE = ClientError.saying(
     b"UNKILLABLE Sorry the script already executed write commands against the dataset. You can either wait the "
     b"script termination or kill the server in a hard way using the SHUTDOWN NOSAVE command."
 )
-FLUSH_OPTIONS = ClientError(b"ERR SCRIPT FLUSH only support SYNC|ASYNC option")
+FLUSH_OPTIONS = ClientError.saying(b"ERR SCRIPT FLUSH only support SYNC|ASYNC option")
 HELP = (
     b"SCRIPT <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
     b"EXISTS <sha1> [<sha1> ...]",

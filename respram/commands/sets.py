@@ -42,10 +42,10 @@ from respram.record import SET
 Names = dict[bytes, bytes]
 Combine = Callable[[Conn, list[bytes]], Names]
 
-NO_KEYS = ClientError(b"ERR numkeys should be greater than 0")
-TOO_FEW_ARGUMENTS = ClientError(b"ERR Number of keys can't be greater than number of args")
-NEGATIVE_LIMIT = ClientError(b"ERR LIMIT can't be negative")
-NOT_POSITIVE = ClientError(b"ERR value is out of range, must be positive")
+NO_KEYS = ClientError.saying(b"ERR numkeys should be greater than 0")
+TOO_FEW_ARGUMENTS = ClientError.saying(b"ERR Number of keys can't be greater than number of args")
+NEGATIVE_LIMIT = ClientError.saying(b"ERR LIMIT can't be negative")
+NOT_POSITIVE = ClientError.saying(b"ERR value is out of range, must be positive")
 
 
 def sadd(conn: Conn, argv: list[bytes]) -> Reply:

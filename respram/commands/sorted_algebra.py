@@ -22,8 +22,8 @@ from respram.errors import ClientError
 from respram.integers import parse_int, parse_score
 from respram.record import SET, ZSET
 
-NOT_A_WEIGHT = ClientError(b"ERR weight value is not a float")
-NEGATIVE_LIMIT = ClientError(b"ERR LIMIT can't be negative")
+NOT_A_WEIGHT = ClientError.saying(b"ERR weight value is not a float")
+NEGATIVE_LIMIT = ClientError.saying(b"ERR LIMIT can't be negative")
 UNION, INTERSECTION, DIFFERENCE = b"union", b"inter", b"diff"
 
 

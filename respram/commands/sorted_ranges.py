@@ -22,11 +22,13 @@ from respram.errors import ClientError
 from respram.integers import parse_int
 from respram.record import ZSET
 
-LIMIT_OF_RANKS = ClientError(b"ERR syntax error, LIMIT is only supported in combination with either BYSCORE or BYLEX")
-SCORES_OF_NAMES = ClientError(b"ERR syntax error, WITHSCORES not supported in combination with BYLEX")
-NOT_POSITIVE = ClientError(b"ERR value is out of range, must be positive")
-NUMKEYS = ClientError(b"ERR numkeys should be greater than 0")
-COUNT = ClientError(b"ERR count should be greater than 0")
+LIMIT_OF_RANKS = ClientError.saying(
+    b"ERR syntax error, LIMIT is only supported in combination with either BYSCORE or BYLEX"
+)
+SCORES_OF_NAMES = ClientError.saying(b"ERR syntax error, WITHSCORES not supported in combination with BYLEX")
+NOT_POSITIVE = ClientError.saying(b"ERR value is out of range, must be positive")
+NUMKEYS = ClientError.saying(b"ERR numkeys should be greater than 0")
+COUNT = ClientError.saying(b"ERR count should be greater than 0")
 RANK, SCORE, NAME = b"", b"byscore", b"bylex"
 
 Cover = Callable[[Conn, bytes, Entry], Range]  # computes the ranks of a range in this sorted set

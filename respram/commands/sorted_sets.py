@@ -23,11 +23,11 @@ from respram.glob import glob_match
 from respram.integers import INT64_MAX, parse_int, parse_score
 from respram.record import ZSET
 
-NX_WITH_XX = ClientError(b"ERR XX and NX options at the same time are not compatible")
-GT_LT_NX = ClientError(b"ERR GT, LT, and/or NX options at the same time are not compatible")
-ONE_PAIR = ClientError(b"ERR INCR option supports a single increment-element pair")
-NOT_A_NUMBER = ClientError(b"ERR resulting score is not a number (NaN)")
-OUT_OF_RANGE = ClientError(b"ERR value is out of range")
+NX_WITH_XX = ClientError.saying(b"ERR XX and NX options at the same time are not compatible")
+GT_LT_NX = ClientError.saying(b"ERR GT, LT, and/or NX options at the same time are not compatible")
+ONE_PAIR = ClientError.saying(b"ERR INCR option supports a single increment-element pair")
+NOT_A_NUMBER = ClientError.saying(b"ERR resulting score is not a number (NaN)")
+OUT_OF_RANGE = ClientError.saying(b"ERR value is out of range")
 ZADD_WORDS = frozenset({b"nx", b"xx", b"gt", b"lt", b"ch", b"incr"})
 FETCHED_AT_ONCE = 1_024  # members that a walk takes from the engine at a time
 SMALL_MAX = 128  # up to this many members Redis's encoding is compact: ZSCAN returns all of them at once, in order

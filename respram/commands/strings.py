@@ -19,8 +19,8 @@ from respram.errors import ClientError
 from respram.integers import parse_int
 
 NUMKEYS_MAX = (1 << 31) - 1  # a C int, as in Redis
-INVALID_NUMKEYS = ClientError(b"ERR invalid numkeys value")
-WRONG_PAIRS = ClientError(b"ERR wrong number of key-value pairs")
+INVALID_NUMKEYS = ClientError.saying(b"ERR invalid numkeys value")
+WRONG_PAIRS = ClientError.saying(b"ERR wrong number of key-value pairs")
 
 
 def get(conn: Conn, argv: list[bytes]) -> Reply:

@@ -13,17 +13,17 @@ from respram.errors import ClientError
 LOGGED_NAME_BYTES_MAX = 64  # of a client name or a user in a log line
 REDIS_VERSION = b"7.2.4"  # the version that clients see; `respram_version` in INFO is ours
 
-SYNTAX = ClientError(b"ERR syntax error")
-NOT_AN_INTEGER = ClientError(b"ERR value is not an integer or out of range")
-WRONG_TYPE = ClientError(b"WRONGTYPE Operation against a key holding the wrong kind of value")
-NOT_A_FLOAT = ClientError(b"ERR value is not a valid float")
-INVALID_CURSOR = ClientError(b"ERR invalid cursor")
-OFFSET = ClientError(b"ERR offset is out of range")
-TOO_LONG = ClientError(b"ERR string exceeds maximum allowed size (proto-max-bulk-len)")
-DB_RANGE = ClientError(b"ERR DB index is out of range")
-NO_CLUSTER = ClientError(b"ERR This instance has cluster support disabled")
-UNBLOCKED = ClientError(b"UNBLOCKED client unblocked via CLIENT UNBLOCK")
-SAME_OBJECT = ClientError(b"ERR source and destination objects are the same")
+SYNTAX = ClientError.saying(b"ERR syntax error")
+NOT_AN_INTEGER = ClientError.saying(b"ERR value is not an integer or out of range")
+WRONG_TYPE = ClientError.saying(b"WRONGTYPE Operation against a key holding the wrong kind of value")
+NOT_A_FLOAT = ClientError.saying(b"ERR value is not a valid float")
+INVALID_CURSOR = ClientError.saying(b"ERR invalid cursor")
+OFFSET = ClientError.saying(b"ERR offset is out of range")
+TOO_LONG = ClientError.saying(b"ERR string exceeds maximum allowed size (proto-max-bulk-len)")
+DB_RANGE = ClientError.saying(b"ERR DB index is out of range")
+NO_CLUSTER = ClientError.saying(b"ERR This instance has cluster support disabled")
+UNBLOCKED = ClientError.saying(b"UNBLOCKED client unblocked via CLIENT UNBLOCK")
+SAME_OBJECT = ClientError.saying(b"ERR source and destination objects are the same")
 
 
 def wrong_arity(name: bytes) -> ClientError:

@@ -18,8 +18,8 @@ from respram.integers import parse_int
 
 SECOND_NS = 1_000_000_000
 MS_NS = 1_000_000
-ZERO_RATE = ClientError(b"ERR Zero rates are not supported")
-NEGATIVE = ClientError(b"ERR burst and quantity must not be negative")
+ZERO_RATE = ClientError.saying(b"ERR Zero rates are not supported")
+NEGATIVE = ClientError.saying(b"ERR burst and quantity must not be negative")
 NEVER = -1  # seconds to wait before a retry: the action was allowed, or costs more than the bucket can hold
 
 
@@ -58,9 +58,7 @@ def _check_life(conn: Conn, depth_ns: int) -> None:
     """Refuses a limit whose record would expire before its bucket is full, since it would let too much through."""
     longest_ms = conn.node.settings.max_ttl_ms
     if depth_ns > longest_ms * MS_NS:
-        raise ClientError(
-            b"ERR the limit takes more than %d ms to refill, and no key lives longer" % longest_ms
-        )
+        raise ClientError(b"ERR the limit takes more than %d ms to refill, and no key lives longer" % longest_ms)
 
 
 def _full_at_ns(conn: Conn, key: bytes) -> int:

@@ -13,19 +13,19 @@ from respram.integers import parse_int
 PREFIXES_MAX = 128  # BCAST prefixes of one client: each change is compared with all of them
 PREFIX_BYTES_MAX = 256  # of one prefix: a change looks up the beginning of its key for each length in use
 
-SWITCHED_BROADCAST = ClientError(
+SWITCHED_BROADCAST = ClientError.saying(
     b"ERR You can't switch BCAST mode on/off before disabling tracking for this client, "
     b"and then re-enabling it with a different mode."
 )
-SWITCHED_OPT = ClientError(
+SWITCHED_OPT = ClientError.saying(
     b"ERR You can't switch OPTIN/OPTOUT mode before disabling tracking for this client, "
     b"and then re-enabling it with a different mode."
 )
-NOT_CACHING = ClientError(
+NOT_CACHING = ClientError.saying(
     b"ERR CLIENT CACHING can be called only when the client is in tracking mode with OPTIN or OPTOUT mode enabled"
 )
-ONLY_OPTIN = ClientError(b"ERR CLIENT CACHING YES is only valid when tracking is enabled in OPTIN mode.")
-ONLY_OPTOUT = ClientError(b"ERR CLIENT CACHING NO is only valid when tracking is enabled in OPTOUT mode.")
+ONLY_OPTIN = ClientError.saying(b"ERR CLIENT CACHING YES is only valid when tracking is enabled in OPTIN mode.")
+ONLY_OPTOUT = ClientError.saying(b"ERR CLIENT CACHING NO is only valid when tracking is enabled in OPTOUT mode.")
 
 
 def client_tracking(conn: Conn, argv: list[bytes]) -> Reply:

@@ -36,14 +36,14 @@ NO_TIME_US = -1
 FEW_COMMANDS = 4
 ANY_TIME_US = 1 << 40
 
-NESTED = ClientError(b"ERR MULTI calls can not be nested")
-EXEC_ALONE = ClientError(b"ERR EXEC without MULTI")
-DISCARD_ALONE = ClientError(b"ERR DISCARD without MULTI")
-WATCH_INSIDE = ClientError(b"ERR WATCH inside MULTI is not allowed")
-WATCHED_TOO_MANY = ClientError(b"ERR too many watched keys")
-TOOK_TOO_LONG = ClientError(b"ERR the transaction has held the node for too long; this command did not run")
-ABORTED = ClientError(b"EXECABORT Transaction discarded because of previous errors.")
-ABORTED_FULL = ClientError(
+NESTED = ClientError.saying(b"ERR MULTI calls can not be nested")
+EXEC_ALONE = ClientError.saying(b"ERR EXEC without MULTI")
+DISCARD_ALONE = ClientError.saying(b"ERR DISCARD without MULTI")
+WATCH_INSIDE = ClientError.saying(b"ERR WATCH inside MULTI is not allowed")
+WATCHED_TOO_MANY = ClientError.saying(b"ERR too many watched keys")
+TOOK_TOO_LONG = ClientError.saying(b"ERR the transaction has held the node for too long; this command did not run")
+ABORTED = ClientError.saying(b"EXECABORT Transaction discarded because of previous errors.")
+ABORTED_FULL = ClientError.saying(
     b"EXECABORT Transaction discarded because of: OOM command not allowed when used memory > 'maxmemory'."
 )
 
@@ -214,14 +214,14 @@ def leave(conn: Conn) -> None:
     conn.settle()
 
 
-def _refused(conn: Conn) -> ClientError | None:
+def _refused(conn: Conn) -> type[ClientError] | None:
     """Why this and all further commands of the transaction are not run."""
     if conn.node.worked_us() > conn.exec_end_us:
         return TOOK_TOO_LONG
     return READS_TOO_MUCH if conn.node.engine.spent() else None
 
 
-def _rest(conn: Conn, reason: ClientError, count: int, bytes_max: int) -> bytes:
+def _rest(conn: Conn, reason: type[ClientError], count: int, bytes_max: int) -> bytes:
     """The replies of all commands that are left, made at once: one by one they took as long as what was run."""
     count_errors(conn.node, reason.text, count)
     reply = encode(Error(reason.text), conn.session.proto)

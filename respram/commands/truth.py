@@ -18,7 +18,9 @@ from respram.errors import ClientError
 from respram.integers import parse_uint
 from respram.record import DATABASES
 
-NOT_KNOWN = ClientError(b"LOADING respram is joining its peers or restoring its snapshot, and cannot know this key yet")
+NOT_KNOWN = ClientError.saying(
+    b"LOADING respram is joining its peers or restoring its snapshot, and cannot know this key yet"
+)
 
 Queued = tuple[Command, list[bytes]]
 

@@ -57,15 +57,13 @@ def p99(values: list[float]) -> float:
     return sorted(values)[int(len(values) * 0.99)]
 
 
-def endure(
-    node: LiveNode, attack: Callable[[], None], password: str = "", kept_bytes_max: int = MEMORY_BYTES_MAX
-) -> Seen:
+def endure(node: LiveNode, attack: Callable[[], None], password: str = "") -> Seen:
     complaints = []
     for _ in range(CHANCES):
         before = rss_bytes(node)
         seen = watched(node, attack, password)
-        seen.grown_bytes = settled_growth(node, before, kept_bytes_max)
-        assert seen.grown_bytes < kept_bytes_max, f"{seen.grown_bytes >> 20} MiB did not come back"
+        seen.grown_bytes = settled_growth(node, before)
+        assert seen.grown_bytes < MEMORY_BYTES_MAX, f"{seen.grown_bytes >> 20} MiB did not come back"
         check_log(node)
         engine = re.search(r"event=start .*engine=(\w+)", node.log())
         assert engine is not None
@@ -114,10 +112,10 @@ def open_descriptors(node: LiveNode) -> int:
     return int(found[1])
 
 
-def settled_growth(node: LiveNode, before: int, most: int) -> int:
+def settled_growth(node: LiveNode, before: int) -> int:
     """By how much the process has grown, once it has had its time to give back."""
     end = time.monotonic() + MEMORY_S
-    while (grown := rss_bytes(node) - before) >= most and time.monotonic() < end:
+    while (grown := rss_bytes(node) - before) >= MEMORY_BYTES_MAX and time.monotonic() < end:
         time.sleep(0.1)
     return grown
 

@@ -58,7 +58,7 @@ def test_what_is_no_number_is_told_so(client: Client) -> None:
     for number in (b"x", b"", b"1.5", b"9223372036854775808"):
         with pytest.raises(ClientError) as caught:
             expiry_argument(client.conn, b"set", number, seconds=True, absolute=True)
-        assert caught.value is NOT_AN_INTEGER
+        assert caught.type is NOT_AN_INTEGER
 
 
 def test_the_edges_of_64_bits_are_those_of_redis(client: Client) -> None:
