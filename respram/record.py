@@ -126,6 +126,11 @@ def is_member(space: int) -> bool:
     return DATABASES <= space < MARKS
 
 
+def has_value(space: int) -> bool:
+    """Members of sets have none: neither an engine nor a peer gives them one."""
+    return space // DATABASES != SET
+
+
 def is_too_large(space: int, key: bytes, value_bytes: int, bytes_max: int) -> bool:
     """Whether a node whose arguments have so many bytes at most may not hold a record: each part may be so large, as in
     a command, but two of a member's parts at most, since one frame holds it.
@@ -222,6 +227,8 @@ def unpack(payload: bytes) -> Iterator[Record]:
         if value is not None and flags & COUNTED:
             digits = digits_of_counter(value_bytes)
             value, shares = value[:digits], value[digits:]
+        if value is not None and not has_value(db):
+            value, seal = b"", None
         named = bool(flags & NAMED and flags & STUB)
         if is_member(db) and not named and not _names_a_member(key):
             raise PeerError("the record belongs to no member")

@@ -52,11 +52,11 @@ static uint64_t draw_hash(int kind) {
 }
 
 static Record *record_with(uint64_t hash, uint64_t number, uint32_t key_bytes) {
-    Record *record = aligned_alloc(16, (sizeof(Record) + 32) / 16 * 16 + 16);
+    Record *record = aligned_alloc(16, (sizeof(Record) + sizeof(Held) + 32) / 16 * 16 + 16);
     memset(record, 0, sizeof *record);
     record->hash = (uint32_t)hash;
     record->key_bytes = key_bytes;
-    memcpy(record->body, &number, key_bytes < 8 ? key_bytes : 8);
+    memcpy(record_body(record), &number, key_bytes < 8 ? key_bytes : 8);
     return record;
 }
 
@@ -178,7 +178,8 @@ static void removal(Table *table, Entry *entries, int *count) {
 
 static void replacement(Table *table, Entry *entries, int count) {
     int number = (int)(draw() % (uint64_t)count);
-    Record *before = entries[number].record, *after = aligned_alloc(16, (sizeof(Record) + 32) / 16 * 16 + 16);
+    Record *before = entries[number].record;
+    Record *after = aligned_alloc(16, (sizeof(Record) + sizeof(Held) + 32) / 16 * 16 + 16);
     memcpy(after, before, sizeof(Record) + 16);
     table_replace(table, before, after);
     entries[number].record = after;

@@ -75,7 +75,7 @@ class Collections(RuleBasedStateMachine):
             for engine in self.writers:
                 engine.found(0, key, kind, self.now + ttl, False, self.now)
         is_new = name not in there.seen(self.now)
-        there.members[name] = (value, own_ms)
+        there.members[name] = (b"" if kind == SET else value, own_ms)  # members of sets have no value
         for engine in self.writers:
             assert engine.put_member(0, key, name, value, own_ms, self.now) is is_new
 

@@ -336,7 +336,7 @@ static inline bool is_placed(const Engine *engine, const Record *member) { /* it
 
 /* Of a head. */
 static inline Family *family_of(const Engine *engine, const Record *head) {
-    return engine->numbered.families[head->position];
+    return engine->numbered.families[record_held(head)->position];
 }
 
 static inline size_t kin_bytes(int space) { /* of a member: its kin, and its score */

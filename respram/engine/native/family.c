@@ -41,14 +41,14 @@ Family *family_named(Engine *engine, int space, Span key) {
     return engine->recent;
 }
 
-static size_t family_size(Span key) {
-    return sizeof(Family) + record_size(false, key.len, 0);
+static size_t family_size(int space, Span key) {
+    return sizeof(Family) + record_size(space, false, key.len, 0);
 }
 
 static void release(Engine *engine, Family *family) {
     if (engine->recent == family)
         engine->recent = NULL;
-    engine->family_bytes -= family_size(family_key(family));
+    engine->family_bytes -= family_size(family->space, family_key(family));
     order_bury(&family->order, &engine->graves, &engine->arena);
     family_give_number(engine, family);
     places_free(engine, family);
@@ -87,7 +87,7 @@ static Family *with_room(Engine *engine, int space, Span key) {
     if (!family) {
         Table *table = table_of(engine, space);
         uint64_t hash = keyspace_hash(engine, key);
-        family = calloc(1, family_size(key));
+        family = calloc(1, family_size(space, key));
         if (!family)
             return NULL;
         Record *anchor = anchor_of(family);
@@ -95,14 +95,14 @@ static Family *with_room(Engine *engine, int space, Span key) {
         anchor->key_bytes = (uint32_t)key.len;
         anchor->db = (uint8_t)space;
         if (key.len)
-            memcpy(anchor->body, key.bytes, key.len);
+            memcpy(record_body(anchor), key.bytes, key.len);
         family->space = (uint8_t)space;
         if (!places_grow(engine, family) || !table_make_room(table) || !family_number(engine, family)) {
             places_free(engine, family);
             free(family);
             return NULL;
         }
-        engine->family_bytes += family_size(key);
+        engine->family_bytes += family_size(space, key);
         table_insert(table, hash, anchor);
         table->records_hint++;
         engine->recent = family;
@@ -224,10 +224,9 @@ void family_moved(Engine *engine, Record *record) {
         return;
     Family *family = family_with(engine, record);
     uint32_t number = kin_of(engine, record)->place;
-    Record **place = place_at(family, number);
     if (number >= family->dying)
-        ranking_move(engine, family, *place, record);
-    *place = record;
+        ranking_move(engine, family, family_member(family, number), record);
+    place_point(family, number, record);
 }
 
 /* The first that is not cleared takes its place. */
@@ -284,7 +283,7 @@ void family_head_goes(Engine *engine, const Record *head, uint64_t cleared) {
 void family_head_comes(Engine *engine, Record *head) {
     Family *family = family_named(engine, record_kind(head) * DATABASES + head->db, record_key(head));
     always(family);
-    head->position = family->number;
+    record_held(head)->position = family->number;
     family->headed = true;
     family->began = head->clock;
     family->held = false;

@@ -2,9 +2,21 @@
 #ifndef RESPRAM_FAMILY_H
 #define RESPRAM_FAMILY_H
 
+#include <string.h>
+
 /* places.c: the array of a family's members */
-Record *family_member(const Family *family, uint64_t place);
-Record **place_at(const Family *family, uint64_t place);
+static inline Place *place_at(const Family *family, uint64_t place) {
+    return place >= CHUNK_MEMBERS ? &family->more[place / CHUNK_MEMBERS - 1][place % CHUNK_MEMBERS]
+        : &family->first[place];
+}
+
+static inline Record *family_member(const Family *family, uint64_t place) {
+    uint64_t address;
+    memcpy(&address, place_at(family, place), sizeof address);
+    return (Record *)(uintptr_t)(address & ((UINT64_C(1) << (8 * PLACE_BYTES)) - 1));
+}
+
+void place_point(Family *family, uint64_t place, const Record *record);
 void place_put(Engine *engine, Family *family, Record *record, uint64_t place);
 bool places_grow(Engine *engine, Family *family); /* makes room for one more */
 void places_shrink(Engine *engine, Family *family);

@@ -229,8 +229,8 @@ static void prefetch_members(Engine *engine, int db) {
         if (!hashes[number])
             continue;
         const Record *head = table_peek(&engine->tables[db], batch->commands[number].hash);
-        if (head && record_kind(head) && head->position <= numbered->count)
-            __builtin_prefetch(numbered->families[head->position]);
+        if (head && record_kind(head) && record_position(head) <= numbered->count)
+            __builtin_prefetch(numbered->families[record_position(head)]);
         table_prefetch_record(&engine->tables[kind * DATABASES + db], hashes[number]);
     }
 }

@@ -49,8 +49,7 @@ static void give_bytes(Engine *engine, Record *record, size_t bytes) {
 }
 
 static int give_block(void *context, const Record *record) {
-    bool shadowed = record->flags & RECORD_SHADOWED;
-    give_bytes(context, (Record *)record, record_size(shadowed, record->key_bytes, record->value_bytes));
+    give_bytes(context, (Record *)record, record_bytes(record));
     return 0;
 }
 
@@ -139,7 +138,7 @@ static size_t least(size_t one, size_t other) {
 
 /* Within its block: the key moves where the shadow comes or goes, the value is kept or wiped. */
 static void reshape_here(Record *record, bool shadowed, size_t value_bytes, bool keep_value) {
-    size_t before = record->value_bytes;
+    size_t before = record_stored_bytes(record);
     size_t overwritten = least(before, value_bytes); /* kept, or about to be written over */
     uint8_t *from = (uint8_t *)record_key(record).bytes;
     wipe(from + record->key_bytes + overwritten, before - overwritten);
@@ -150,19 +149,18 @@ static void reshape_here(Record *record, bool shadowed, size_t value_bytes, bool
             overwritten = 0;
         }
         size_t moved = record->key_bytes + overwritten;
-        memmove(record->body + (shadowed ? SHADOW_BYTES : 0), from, moved);
+        memmove(record_body(record) + (shadowed ? SHADOW_BYTES : 0), from, moved);
         if (!shadowed)
-            wipe(record->body + moved, SHADOW_BYTES);
+            wipe(record_body(record) + moved, SHADOW_BYTES);
         record->flags ^= RECORD_SHADOWED;
     }
-    record->value_bytes = (uint32_t)value_bytes;
+    record_set_stored_bytes(record, value_bytes);
 }
 
 /* Makes room in a record for a value of this length and for a shadow, or not. The record may get
  * another address; table and wheel know it then. NULL: no memory, and nothing has changed. */
 Record *keyspace_reshape(Engine *engine, Record *record, bool shadowed, size_t value_bytes, bool keep_value) {
-    size_t before = record_size(record->flags & RECORD_SHADOWED, record->key_bytes, record->value_bytes);
-    size_t after = record_size(shadowed, record->key_bytes, value_bytes);
+    size_t before = record_bytes(record), after = record_size(record->db, shadowed, record->key_bytes, value_bytes);
     size_t lead = lead_of(engine, record->db);
     if (arena_block_bytes(lead + before) == arena_block_bytes(lead + after)) {
         reshape_here(record, shadowed, value_bytes, keep_value);
@@ -171,13 +169,13 @@ Record *keyspace_reshape(Engine *engine, Record *record, bool shadowed, size_t v
     Record *moved = take_block(engine, record->db, after);
     if (!moved)
         return NULL;
-    memcpy((uint8_t *)moved - lead, (uint8_t *)record - lead, lead + RECORD_HEADER_BYTES);
+    memcpy((uint8_t *)moved - lead, (uint8_t *)record - lead, lead + record_size(record->db, false, 0, 0));
     moved->flags = (uint8_t)((record->flags & ~RECORD_SHADOWED) | (shadowed ? RECORD_SHADOWED : 0));
-    moved->value_bytes = (uint32_t)value_bytes;
+    record_set_stored_bytes(moved, value_bytes);
     if (shadowed)
         record_set_shadow(moved, record_shadow_ms(record));
     Span key = record_key(record);
-    size_t copied = key.len + (keep_value ? least(record->value_bytes, value_bytes) : 0);
+    size_t copied = key.len + (keep_value ? least(record_stored_bytes(record), value_bytes) : 0);
     if (copied)
         memcpy((uint8_t *)record_key(moved).bytes, key.bytes, copied);
     wheel_relink(moved);
@@ -198,21 +196,21 @@ static void count_stub(Engine *engine, const Record *record, int by) {
 static Record *make(Engine *engine, int db, uint64_t hash, Span key, size_t value_bytes, bool shadowed) {
     Table *table = &engine->tables[db];
     Span own = is_member(db) ? member_name(key) : key; /* what of it lies in the record */
-    Record *record = take_block(engine, db, record_size(shadowed, own.len, value_bytes));
+    Record *record = take_block(engine, db, record_size(db, shadowed, own.len, value_bytes));
     if (!record)
         return NULL;
     record->db = (uint8_t)db;
     if (!table_make_room(table)) {
-        give_bytes(engine, record, record_size(shadowed, own.len, value_bytes));
+        give_bytes(engine, record, record_size(db, shadowed, own.len, value_bytes));
         return NULL;
     }
-    memset(record, 0, RECORD_HEADER_BYTES);
+    memset(record, 0, record_size(db, false, 0, 0));
     record->db = (uint8_t)db;
     if (is_member(db))
         family_gains(engine, record, key);
     record->hash = (uint32_t)hash;
     record->key_bytes = (uint32_t)own.len;
-    record->value_bytes = (uint32_t)value_bytes;
+    record_set_stored_bytes(record, value_bytes);
     record->flags = (uint8_t)(RECORD_STUB | (shadowed ? RECORD_SHADOWED : 0));
     if (own.len)
         memcpy((uint8_t *)record_key(record).bytes, own.bytes, own.len);
@@ -235,6 +233,7 @@ Record *keyspace_write(Engine *engine, Record *record, int db, uint64_t hash, Sp
     Before before = {0};
     always(deadline_ms >= 0 && deadline_ms <= TIME_MS_MAX && shadow_ms >= 0 && shadow_ms <= TIME_MS_MAX);
     always(key.len <= UINT32_MAX && value_bytes <= UINT32_MAX && (content || db >= DATABASES));
+    always(!is_bare(db) || !content || (!value_bytes && !content->seal.key));
     uint8_t kind = content ? content->kind : 0;
     uint64_t cleared = clock; /* with a head that goes */
     if (!family_before(engine, record, stub, db, hash, key, content, clock, node, now_ms))
@@ -283,10 +282,11 @@ Record *keyspace_write(Engine *engine, Record *record, int db, uint64_t hash, Sp
     record_set_deadline(record, deadline_ms);
     if (shadow_ms)
         record_set_shadow(record, shadow_ms);
-    uint32_t family = record->position; /* of a head that stays */
+    uint32_t family = record_position(record); /* of a head that stays */
     if (content)
         record_put_value(record, content);
-    record->position = stays ? family : record->position;
+    if (stays)
+        record_held(record)->position = family;
     if (is_new)
         wheel_place(&engine->wheel, record, content ? deadline_ms : end_ms, now_ms);
     else
@@ -405,9 +405,9 @@ bool keyspace_cover(Engine *engine, Record *head, int64_t until_ms, int64_t now_
 
 bool keyspace_store(Engine *engine, int db, uint64_t hash, Span key, Span value, int64_t deadline_ms,
                     bool implicit, int64_t now_ms, uint8_t note) {
-    Content content;
+    Content content = {0}; /* of a set's member, which has no value */
     engine->moved += value.len;
-    if (!seal_value(engine, value, &content))
+    if (!is_bare(db) && !seal_value(engine, value, &content))
         return false;
     bool stored = keyspace_put(engine, db, hash, key, &content, deadline_ms, implicit, now_ms, note);
     seal_done(engine, &content, stored);
@@ -444,7 +444,7 @@ bool keyspace_again(Engine *engine, const Record *record, int64_t deadline_ms, b
     record_get_value(record, engine->scratch.bytes + key.len);
     key.bytes = engine->scratch.bytes;
     engine->moved += value_bytes;
-    Content content = {.bytes = {engine->scratch.bytes + key.len, value_bytes}, .position = record->position,
+    Content content = {.bytes = {engine->scratch.bytes + key.len, value_bytes}, .position = record_position(record),
                        .seal = engine->nodes.seals[record->node], .kind = (uint8_t)record_kind(record)};
     bool stored = keyspace_put(engine, record->db, keyspace_hash(engine, key), key, &content, deadline_ms, implicit,
         now_ms, note);
@@ -485,7 +485,7 @@ static void become_stub(Engine *engine, Record *record, int64_t now_ms) {
     if (is_member(record->db) && is_placed(engine, record))
         family_unlink(engine, record);
     Span key = record_key(record);
-    wipe((uint8_t *)key.bytes + key.len, record->value_bytes);
+    wipe((uint8_t *)key.bytes + key.len, record_stored_bytes(record));
     engine->live[record->db]--;
     count_stub(engine, record, 1);
     record->flags |= RECORD_STUB;
@@ -494,7 +494,7 @@ static void become_stub(Engine *engine, Record *record, int64_t now_ms) {
 }
 
 /* Called once for each value that is destroyed on time or late; never before its deadline. */
-static void note_lateness(Lateness *late, int64_t by_ms, uint32_t value_bytes, int64_t now_ms) {
+static void note_lateness(Lateness *late, int64_t by_ms, size_t value_bytes, int64_t now_ms) {
     static const int64_t bounds[LATE_BOUNDS] = {1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 5000};
     size_t bound = 0;
     while (bound < LATE_BOUNDS && by_ms > bounds[bound])
@@ -513,7 +513,7 @@ static void note_lateness(Lateness *late, int64_t by_ms, uint32_t value_bytes, i
 void keyspace_wipe(Engine *engine, Record *record, int64_t now_ms) {
     int64_t late_ms = now_ms - record_deadline_ms(record);
     if (late_ms >= 0)
-        note_lateness(&engine->late, late_ms, record->value_bytes, now_ms);
+        note_lateness(&engine->late, late_ms, record_stored_bytes(record), now_ms);
     wheel_remove(&engine->wheel, record);
     become_stub(engine, record, now_ms);
 }
@@ -539,7 +539,7 @@ void keyspace_end(Engine *engine, Record *record, int64_t now_ms) {
         return;
     }
     int64_t by_ms = now_ms - record_deadline_ms(record);
-    uint32_t value_bytes = record->value_bytes;
+    size_t value_bytes = record_stored_bytes(record);
     bool is_remembered = record_shadow_ms(record) > now_ms, is_seen = false;
     size_t notes_before = engine->notes.len;
     if (unlikely(is_member(record->db))) {

@@ -8,6 +8,13 @@
 #include "order.h"
 #include "store.h"
 
+#define PLACE_BYTES 6
+#define CHUNK_MEMBERS 512
+
+typedef struct Place { /* the address of a member's record, of 48 bits */
+    uint8_t bytes[PLACE_BYTES];
+} Place;
+
 typedef struct Family Family;
 struct Family { /* followed in memory by its anchor, a record with the key alone; what every command reads is first */
     uint64_t count, dying;
@@ -16,7 +23,7 @@ struct Family { /* followed in memory by its anchor, a record with the key alone
     uint8_t space;
     bool headed, queued;
     bool held; /* a head is about to be written */
-    Record **first, ***more; /* members, in a first chunk and further ones */
+    Place *first, **more; /* members, in a first chunk and further ones */
     uint32_t capacity, more_capacity;
     uint64_t records; /* members, and those that are stubs for want of memory: it stays while there are any */
     uint64_t latest, version; /* no member's clock is above `latest`; `version` changes with every change */

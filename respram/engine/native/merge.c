@@ -103,6 +103,10 @@ static bool take_record(const uint8_t **at, const uint8_t *end, Arrived *record)
         return false;
     record->key = (Span){from, key_bytes};
     record->value = (Span){from + key_bytes, value_bytes};
+    if (unlikely(is_bare(record->db))) { /* what a peer says of a value that none has */
+        record->value.len = 0;
+        record->flags &= (uint8_t)~(PACKED_SEALED | PACKED_ADOPTED);
+    }
     record->is_named = record->flags & PACKED_NAMED;
     if (record->is_named) {
         if (key_bytes != NAME_BYTES)
@@ -217,7 +221,7 @@ static bool widen_record(Engine *engine, Record *record, int64_t ends_ms, const 
     if (engine->digests.enabled && !digest_make_room(engine, end_ms, record->clock, now_ms))
         return false;
     uint64_t clock = record->clock;
-    record = keyspace_reshape(engine, record, shadow_ms != 0, record->value_bytes, true);
+    record = keyspace_reshape(engine, record, shadow_ms != 0, record_stored_bytes(record), true);
     if (!record) {
         if (engine->digests.enabled)
             digest_give_up(engine, end_ms, clock);
@@ -261,7 +265,7 @@ static bool write(Engine *engine, Known known, uint64_t hash, const Arrived *new
         Seal seal = {.sealer = newer->sealer, .key = seal_key(engine, newer->key_id)};
         uint32_t position = seal_split(newer->position, newer->value.len, &seal);
         content = (Content){.bytes = newer->value, .position = position, .seal = seal};
-    } else if (is_live && !seal_value(engine, newer->value, &content)) {
+    } else if (is_live && !is_bare(newer->db) && !seal_value(engine, newer->value, &content)) {
         return false;
     }
     content.counted = is_live && newer->is_counted;

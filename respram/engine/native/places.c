@@ -1,34 +1,38 @@
 /* The numbers of families, and the members of one in an array of chunks: a hole is filled by the last, a draw is one
- * index, growing moves nothing, and a walk downwards sees every member that stays.
+ * index, growing moves nothing, and a walk downwards sees every member that stays. An address takes 6 bytes.
  */
 #include "engine.h"
 
 #include <stdlib.h>
+#include <string.h>
 
-#define CHUNK_MEMBERS 512
 #define FIRST_MEMBERS 4
 #define MORE_CHUNKS 8
 
-Record **place_at(const Family *family, uint64_t place) {
-    return place < CHUNK_MEMBERS ? &family->first[place]
-        : &family->more[place / CHUNK_MEMBERS - 1][place % CHUNK_MEMBERS];
-}
-
-Record *family_member(const Family *family, uint64_t place) {
-    return *place_at(family, place);
+void place_point(Family *family, uint64_t place, const Record *record) {
+    uint64_t address = (uintptr_t)record;
+    memcpy(place_at(family, place), &address, sizeof(Place));
 }
 
 void place_put(Engine *engine, Family *family, Record *record, uint64_t place) {
-    *place_at(family, place) = record;
+    place_point(family, place, record);
     kin_of(engine, record)->place = (uint32_t)place;
+}
+
+static size_t places_bytes(uint64_t places) { /* the last is read with what stands behind it */
+    return places * sizeof(Place) + sizeof(uint64_t) - sizeof(Place);
+}
+
+static size_t first_bytes(const Family *family) {
+    return family->capacity ? places_bytes(family->capacity) : 0;
 }
 
 static bool grow_first(Engine *engine, Family *family) {
     uint64_t capacity = family->capacity ? family->capacity * 2 : FIRST_MEMBERS;
-    Record **first = realloc(family->first, capacity * sizeof *first);
+    Place *first = realloc(family->first, places_bytes(capacity));
     if (!first)
         return false;
-    engine->family_bytes += (capacity - family->capacity) * sizeof *first;
+    engine->family_bytes += places_bytes(capacity) - first_bytes(family);
     family->first = first;
     family->capacity = (uint32_t)capacity;
     return true;
@@ -38,17 +42,17 @@ static bool add_chunk(Engine *engine, Family *family) {
     uint64_t chunks = family->capacity / CHUNK_MEMBERS - 1;
     if (chunks == family->more_capacity) {
         uint64_t capacity = chunks ? chunks * 2 : MORE_CHUNKS;
-        Record ***more = realloc(family->more, capacity * sizeof *more);
+        Place **more = realloc(family->more, capacity * sizeof *more);
         if (!more)
             return false;
         engine->family_bytes += (capacity - family->more_capacity) * sizeof *more;
         family->more = more;
         family->more_capacity = (uint32_t)capacity;
     }
-    Record **chunk = malloc(CHUNK_MEMBERS * sizeof *chunk);
+    Place *chunk = malloc(places_bytes(CHUNK_MEMBERS));
     if (!chunk)
         return false;
-    engine->family_bytes += CHUNK_MEMBERS * sizeof *chunk;
+    engine->family_bytes += places_bytes(CHUNK_MEMBERS);
     family->more[chunks] = chunk;
     family->capacity += CHUNK_MEMBERS;
     return true;
@@ -59,7 +63,7 @@ void places_shrink(Engine *engine, Family *family) {
     while (family->capacity > CHUNK_MEMBERS && family->capacity - family->count >= 2 * CHUNK_MEMBERS) {
         family->capacity -= CHUNK_MEMBERS;
         free(family->more[family->capacity / CHUNK_MEMBERS - 1]);
-        engine->family_bytes -= CHUNK_MEMBERS * sizeof(Record *);
+        engine->family_bytes -= places_bytes(CHUNK_MEMBERS);
     }
 }
 
@@ -71,9 +75,9 @@ void places_free(Engine *engine, Family *family) {
     while (family->capacity > CHUNK_MEMBERS) {
         family->capacity -= CHUNK_MEMBERS;
         free(family->more[family->capacity / CHUNK_MEMBERS - 1]);
-        engine->family_bytes -= CHUNK_MEMBERS * sizeof(Record *);
+        engine->family_bytes -= places_bytes(CHUNK_MEMBERS);
     }
-    engine->family_bytes -= family->capacity * sizeof(Record *) + family->more_capacity * sizeof(Record **);
+    engine->family_bytes -= first_bytes(family) + family->more_capacity * sizeof(Place *);
     free(family->first);
     free(family->more);
 }

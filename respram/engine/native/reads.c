@@ -38,7 +38,7 @@ static size_t find_some(Engine *engine, Session *session, const Command *command
 }
 
 static void prefetch_value(const Record *record) {
-    const char *at = (const char *)record, *end = at + RECORD_HEADER_BYTES + record->key_bytes + record->value_bytes;
+    const char *at = (const char *)record, *end = at + record_bytes(record);
     for (int line = 2; line < 18 && at + 64 * line < end; line++)
         __builtin_prefetch(at + 64 * line); /* 1 KiB: the processor's own prefetcher fetches the rest */
 }

@@ -1,4 +1,5 @@
-/* A record is one block: 48 bytes of header, the shadow's 6 where there is one, key, value.
+/* A record is one block: 48 bytes of header, the shadow's 6 where there is one, key, value. A member of a set has no
+ * value, and 40 bytes of header (decision 0245).
  *
  * The header is packed by hand: links of the wheel and the deadline take 48 bits each, node numbers
  * are interned to 16, so that a key of 16 and a value of 64 bytes fit 128, which is two cache lines:
@@ -12,8 +13,13 @@
 
 #include <string.h>
 
-size_t record_size(bool shadowed, size_t key_bytes, size_t value_bytes) {
-    return RECORD_HEADER_BYTES + (shadowed ? SHADOW_BYTES : 0) + key_bytes + value_bytes;
+size_t record_size(int space, bool shadowed, size_t key_bytes, size_t value_bytes) {
+    return RECORD_HEADER_BYTES + (is_bare(space) ? 0 : sizeof(Held)) + (shadowed ? SHADOW_BYTES : 0) + key_bytes
+           + value_bytes;
+}
+
+size_t record_bytes(const Record *record) {
+    return record_size(record->db, record->flags & RECORD_SHADOWED, record->key_bytes, record_stored_bytes(record));
 }
 
 int64_t record_shadow_ms(const Record *record) {
@@ -21,16 +27,16 @@ int64_t record_shadow_ms(const Record *record) {
         return 0;
     uint32_t low;
     uint16_t high;
-    memcpy(&low, record->body, 4);
-    memcpy(&high, record->body + 4, 2);
+    memcpy(&low, record_body(record), 4);
+    memcpy(&high, record_body(record) + 4, 2);
     return (int64_t)((uint64_t)high << 32 | low);
 }
 
 void record_set_shadow(Record *record, int64_t shadow_ms) {
     uint32_t low = (uint32_t)shadow_ms;
     uint16_t high = (uint16_t)(shadow_ms >> 32);
-    memcpy(record->body, &low, 4);
-    memcpy(record->body + 4, &high, 2);
+    memcpy(record_body(record), &low, 4);
+    memcpy(record_body(record) + 4, &high, 2);
 }
 
 /* When the wheel has to look at it: a value ends at its deadline, a stub with its shadow, or with the deadline that a
@@ -48,7 +54,8 @@ static inline uint8_t *value_place(const Record *record) {
 void record_put_value(Record *record, const Content *content) {
     const uint8_t *bytes = content->bytes.bytes, *stream = content->stream;
     size_t len = content->bytes.len;
-    record->position = content->position;
+    if (!is_bare(record->db))
+        record_held(record)->position = content->position;
     if (!len)
         return;
     uint8_t *restrict out = value_place(record);
@@ -69,7 +76,7 @@ Span record_value(const Record *record) {
 }
 
 Span record_lying(const Record *record) {
-    return (Span){value_place(record), record->flags & RECORD_STUB ? 0 : record->value_bytes};
+    return (Span){value_place(record), record->flags & RECORD_STUB ? 0 : record_stored_bytes(record)};
 }
 
 void record_get_value(const Record *record, uint8_t *out) {
@@ -118,7 +125,7 @@ void record_pack(const Engine *engine, const Record *record, uint8_t *out) {
     if (flags & PACKED_SEALED) {
         const Seal *seal = &engine->nodes.seals[record->node];
         out = put_number(out, engine->seals.keys[seal->key - 1], 8);
-        out = put_number(out, seal_position(seal, record->position), 8);
+        out = put_number(out, seal_position(seal, record_position(record)), 8);
         if (flags & PACKED_ADOPTED)
             out = put_number(out, seal->sealer, 8);
     }

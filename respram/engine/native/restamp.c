@@ -77,7 +77,7 @@ static bool write_again(Engine *engine, Record *record, uint64_t clock, int64_t 
     Span key = {engine->scratch.bytes, key_bytes};
     whole_put(&whole, engine->scratch.bytes);
     record_get_value(record, engine->scratch.bytes + key_bytes);
-    Content content = {.bytes = {engine->scratch.bytes + key_bytes, value_bytes}, .position = record->position,
+    Content content = {.bytes = {engine->scratch.bytes + key_bytes, value_bytes}, .position = record_position(record),
                        .kind = (uint8_t)record_kind(record)};
     if (!is_stub)
         content.seal = engine->nodes.seals[record->node];

@@ -308,7 +308,8 @@ void seal_done(Engine *engine, const Content *content, bool stored) {
 /* -- reading at once ----------------------------------------------------------------------------- */
 /* The value of a record in plain. False: no memory. */
 bool seal_open(Engine *engine, const Record *record, uint8_t *out) {
-    return seal_open_bytes(engine, &engine->nodes.seals[record->node], record->position, record_value(record), out);
+    return seal_open_bytes(engine, &engine->nodes.seals[record->node], record_position(record), record_value(record),
+                           out);
 }
 
 bool seal_open_bytes(Engine *engine, const Seal *seal, uint32_t position, Span value, uint8_t *out) {
@@ -356,7 +357,8 @@ static void note(Engine *engine, const Record *record, const Seal *seal, size_t 
     if (unlikely(seals->note_count && (seals->noted_key != seal->key || seals->noted_blocks + blocks > PAD_BLOCKS
                                        || seals->note_count == NOTES_MAX)))
         seal_flush(engine);
-    lay(&seals->pads[PAD_REPLIES], seals->noted_blocks, seal->sealer, seal_position(seal, record->position), blocks);
+    uint64_t position = seal_position(seal, record_position(record));
+    lay(&seals->pads[PAD_REPLIES], seals->noted_blocks, seal->sealer, position, blocks);
     seals->notes[seals->note_count++] = (Noted){offset, (uint32_t)len};
     seals->noted_blocks += (uint32_t)blocks;
     seals->noted_key = seal->key;
@@ -368,8 +370,8 @@ void seal_reply(Engine *engine, const Record *record, size_t offset) {
     const Seal *seal = &engine->nodes.seals[record->node];
     uint8_t *out = engine->reply.bytes + offset;
     if (seal->key && goes_alone(&engine->seals, seal, value.len)) {
-        if (!run_through(&engine->seals, seal, record->position, value, out, true)) /* behind it goes a frame's end */
-            engine->seals.failed = true;
+        if (!run_through(&engine->seals, seal, record_position(record), value, out, true))
+            engine->seals.failed = true; /* behind it goes a frame's end */
         return;
     }
     record_get_value(record, out);

@@ -206,7 +206,7 @@ static int read_in(Engine *engine, const Version *version, Counter *counter) {
 static Version version_of(const Engine *engine, const Record *record) {
     return (Version){
         .clock = record->clock, .node = engine->nodes.numbers[record->node], .bytes = record_lying(record),
-        .seal = engine->nodes.seals[record->node], .position = record->position,
+        .seal = engine->nodes.seals[record->node], .position = record_position(record),
         .deadline_ms = record_deadline_ms(record), .shadow_ms = record_shadow_ms(record),
         .counted = record->flags & RECORD_COUNTED, .implicit = record->flags & RECORD_IMPLICIT,
     };

@@ -121,18 +121,48 @@ typedef struct Record {
     uint16_t deadline_high;
     uint16_t node; /* index into Nodes: the writer, and how the value is sealed */
     uint32_t key_bytes;
-    uint32_t value_bytes;
     uint16_t slot; /* index of its wheel slot */
     uint8_t db;
     uint8_t flags;
-    uint32_t position; /* low half of the seal's position; see seal.c. Of a head: the number of its family */
-    uint8_t body[]; /* [shadow, 6 bytes] key value; a member has its name alone for a key, see members.c */
+    uint8_t bare[]; /* the body of a set's member: it has no value, and so neither its length nor its seal */
 } Record;
 
-#define RECORD_HEADER_BYTES offsetof(Record, body)
+typedef struct Held { /* before the body of all others */
+    uint32_t value_bytes;
+    uint32_t position; /* low half of the seal's position; see seal.c. Of a head: the number of its family */
+} Held;
+
+#define RECORD_HEADER_BYTES sizeof(Record)
 #define SHADOW_BYTES 6
 
-size_t record_size(bool shadowed, size_t key_bytes, size_t value_bytes);
+static inline bool is_bare(int space) {
+    return space / DATABASES == SET;
+}
+
+static inline Held *record_held(const Record *record) { /* not of one that is bare */
+    return (Held *)record->bare;
+}
+
+/* [shadow, 6 bytes] key value; a member has its name alone for a key, see members.c */
+static inline uint8_t *record_body(const Record *record) {
+    return (uint8_t *)record->bare + (is_bare(record->db) ? 0 : sizeof(Held));
+}
+
+static inline size_t record_stored_bytes(const Record *record) { /* of its value, with a counter's shares */
+    return is_bare(record->db) ? 0 : record_held(record)->value_bytes;
+}
+
+static inline void record_set_stored_bytes(Record *record, size_t bytes) {
+    if (!is_bare(record->db))
+        record_held(record)->value_bytes = (uint32_t)bytes;
+}
+
+static inline uint32_t record_position(const Record *record) {
+    return is_bare(record->db) ? 0 : record_held(record)->position;
+}
+
+size_t record_size(int space, bool shadowed, size_t key_bytes, size_t value_bytes);
+size_t record_bytes(const Record *record);
 int64_t record_shadow_ms(const Record *record);
 void record_set_shadow(Record *record, int64_t shadow_ms);
 int64_t record_due_ms(const Record *record);
@@ -152,15 +182,15 @@ static inline void record_set_deadline(Record *record, int64_t deadline_ms) {
 }
 
 static inline Span record_key(const Record *record) {
-    Span key = {record->body + (record->flags & RECORD_SHADOWED ? SHADOW_BYTES : 0), record->key_bytes};
+    Span key = {record_body(record) + (record->flags & RECORD_SHADOWED ? SHADOW_BYTES : 0), record->key_bytes};
     return key;
 }
 
 /* What can be read; 0 in a stub. */
 static inline size_t record_value_bytes(const Record *record) {
     if (unlikely(record->flags & RECORD_COUNTED))
-        return counter_digits(record->value_bytes);
-    return record->flags & RECORD_STUB ? 0 : record->value_bytes;
+        return counter_digits(record_stored_bytes(record));
+    return record->flags & RECORD_STUB ? 0 : record_stored_bytes(record);
 }
 
 typedef struct Seal { /* all zeros: the value is not sealed */

@@ -18,10 +18,6 @@ typedef struct Move {
     bool counted;
 } Move;
 
-static size_t size_of(const Record *record) {
-    return record_size(record->flags & RECORD_SHADOWED, record->key_bytes, record->value_bytes);
-}
-
 /* Before a member its place in its family goes on standing. */
 static size_t lead_after(const Record *record) {
     return sizeof(Trace) + kin_bytes(record->db);
@@ -30,7 +26,7 @@ static size_t lead_after(const Record *record) {
 static int take_one(void *context, const Record *record) {
     Move *move = context;
     size_t lead = lead_after(record);
-    uint8_t *block = arena_take(&move->engine->arena, lead + size_of(record));
+    uint8_t *block = arena_take(&move->engine->arena, lead + record_bytes(record));
     if (!block)
         return -1;
     move->blocks[move->held++] = (Record *)(block + lead);
@@ -43,7 +39,7 @@ static int give_back_one(void *context, const Record *record) {
         return -1;
     Record *block = *move->blocks++;
     move->held--;
-    arena_give(&move->engine->arena, (uint8_t *)block - lead_after(record), lead_after(record) + size_of(record));
+    arena_give(&move->engine->arena, (uint8_t *)block - lead_after(record), lead_after(record) + record_bytes(record));
     return 0;
 }
 
@@ -69,7 +65,7 @@ static int move_one(void *context, const Record *old) {
     Move *move = context;
     Engine *engine = move->engine;
     Record *moved = *move->blocks++, *record = (Record *)old;
-    size_t bytes = size_of(old), kin = kin_bytes(old->db);
+    size_t bytes = record_bytes(old), kin = kin_bytes(old->db);
     memcpy(moved, old, bytes);
     if (kin) {
         memcpy((uint8_t *)moved - lead_after(old), (const uint8_t *)old - kin, kin);

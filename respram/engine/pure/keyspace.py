@@ -41,6 +41,7 @@ from respram.record import (
     SPACES,
     Record,
     Seal,
+    has_value,
     is_member,
     pack,
     shadow_of,
@@ -203,9 +204,11 @@ class Keyspace:
         self, db: int, key: bytes, value: bytes, deadline_ms: int, implicit: bool, now_ms: int, event: bytes
     ) -> None:
         self.moved += len(value)
-        self.put(db, key, *self.sealed(value), deadline_ms, implicit, now_ms, event)
+        self.put(db, key, *self.sealed(db, value), deadline_ms, implicit, now_ms, event)
 
-    def sealed(self, value: bytes) -> tuple[bytes, Seal | None]:
+    def sealed(self, space: int, value: bytes) -> tuple[bytes, Seal | None]:
+        if not has_value(space):
+            return b"", None
         return self.seals.seal(value) if self.seals is not None and self.seals.writes else (value, None)
 
     def put(

@@ -137,7 +137,7 @@ def _merge(keyspace: Keyspace, record: Record, row: Row | None, now_ms: int) -> 
         own = record.shares if value is not None else b""
         if value is not None and seal is None and not record.kind:
             # the peer does not seal values, and this node does
-            sealed, seal = keyspace.sealed(value + own)
+            sealed, seal = keyspace.sealed(record.db, value + own)
             value, own = sealed[: len(value)], sealed[len(value) :]
         keyspace.write(
             row, record.db, record.key, value, seal, record.clock, record.node, record.deadline_ms,

@@ -173,7 +173,7 @@ def _store(
 
 def _sealed(keyspace: Keyspace, counter: Counter) -> tuple[bytes, bytes, Seal | None]:
     digits = b"%d" % counter.total
-    sealed, seal = keyspace.sealed(digits + pack_counter(counter))
+    sealed, seal = keyspace.sealed(0, digits + pack_counter(counter))
     return sealed[: len(digits)], sealed[len(digits) :], seal
 
 
