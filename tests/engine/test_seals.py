@@ -3,6 +3,7 @@
 import os
 from collections import Counter
 from collections.abc import Callable
+from functools import reduce
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 import pytest
@@ -105,6 +106,24 @@ def test_values_of_all_sizes_lie_sealed_and_come_back(one: Sealed) -> None:
         is_long = len(values[record.key]) >= LONG_BYTES
         assert record.seal is not None and record.seal.sealer == SETTINGS.node ^ (LONG_SEALER if is_long else 0)
         assert not is_long or record.seal.position & 0xFFFFFFFF == LONG_FIRST
+
+
+def test_values_are_combined_piece_by_piece_wherever_they_end(one: Sealed) -> None:
+    """BITOP opens 64 KiB at a time of all sources but the first."""
+    sizes = (0, 1, LONG_BYTES - 1, LONG_BYTES, (64 << 10) - 1, 64 << 10, (64 << 10) + 1, 200_001)
+    values = {b"k%d" % size: os.urandom(size) for size in sizes}
+    for key, value in values.items():
+        one.ask(b"SET", key, value)
+    for first, *others in ((6, 7), (7, 6), (7, 2, 5), (5, 4), (0, 7), (3, 3), (7, 1, 0, 3), (6, 6, 6)):
+        names = [b"k%d" % sizes[place] for place in (first, *others)]
+        longest = max(len(values[name]) for name in names)
+        for operation, combined in ((b"AND", int.__and__), (b"OR", int.__or__), (b"XOR", int.__xor__)):
+            wanted = reduce(combined, (int.from_bytes(values[name].ljust(longest, b"\0")) for name in names))
+            assert one.ask(b"BITOP", operation, b"to", *names) == b":%d\r\n" % longest
+            got = one.ask(b"GET", b"to")
+            assert got == b"$%d\r\n%b\r\n" % (longest, wanted.to_bytes(longest)), (operation, names)
+    assert one.ask(b"BITOP", b"NOT", b"to", b"k200001") == b":200001\r\n"
+    assert one.ask(b"GET", b"to") == b"$200001\r\n%b\r\n" % bytes(255 - byte for byte in values[b"k200001"])
 
 
 def test_a_pipeline_is_opened_in_one_go_whatever_is_between(one: Sealed) -> None:

@@ -364,6 +364,7 @@ bool seal_is_used(const Engine *engine, uint32_t key);
 bool seal_value(Engine *engine, Span value, Content *content);
 void seal_done(Engine *engine, const Content *content, bool stored);
 bool seal_open(Engine *engine, const Record *record, uint8_t *out);
+bool seal_open_piece(Engine *engine, const Record *record, size_t at, size_t len, uint8_t *out);
 void seal_reply(Engine *engine, const Record *record, size_t offset);
 void seal_unnote(Engine *engine, size_t offset);
 bool seal_flush(Engine *engine);

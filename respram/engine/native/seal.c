@@ -312,6 +312,21 @@ bool seal_open(Engine *engine, const Record *record, uint8_t *out) {
                            out);
 }
 
+/* A piece of a value: all of it, or of a value of at least LONG_BYTES what begins at a whole block. */
+bool seal_open_piece(Engine *engine, const Record *record, size_t at, size_t len, uint8_t *out) {
+    Span value = record_value(record);
+    if (len == value.len)
+        return seal_open(engine, record, out);
+    Seals *seals = &engine->seals;
+    const Seal *seal = &engine->nodes.seals[record->node];
+    Span piece = {value.bytes + at, len};
+    uint64_t position = seal_position(seal, record_position(record)) + at / BLOCK_BYTES;
+    Cipher *cipher = seals->ciphers[seal->key - 1];
+    return cipher ? cipher_run(cipher, seal->sealer, position, piece, out)
+                  : seals->lender.run_through(seals->lender.context, seal->key, seal->sealer, position, piece, out,
+                                              false);
+}
+
 bool seal_open_bytes(Engine *engine, const Seal *seal, uint32_t position, Span value, uint8_t *out) {
     Seals *seals = &engine->seals;
     if (seal->key && goes_alone(seals, seal, value.len))

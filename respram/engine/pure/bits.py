@@ -12,6 +12,7 @@ from respram.integers import parse_int
 
 COMBINED = {b"and": and_, b"or": or_, b"xor": xor}
 BITOP_SOURCES_MAX = 64  # of one command; more are for `dispatch`
+BITOP_BYTES_MAX = 2 * DRAFT_BYTES_MAX  # of all its sources
 
 
 def setbit(keyspace: Keyspace, session: Session, argv: list[bytes], now_ms: int) -> bytes | None:
@@ -129,7 +130,9 @@ def bitop(keyspace: Keyspace, session: Session, argv: list[bytes], now_ms: int) 
         return None
     rows = [keyspace.row(session.db, key, now_ms) for key in names]
     longest = max(map(length_of, rows))
-    if sum(map(length_of, rows)) > DRAFT_BYTES_MAX or longest > keyspace.settings.bulk_bytes_max:
+    if sum(map(length_of, rows)) > BITOP_BYTES_MAX:
+        return None
+    if longest > min(DRAFT_BYTES_MAX, keyspace.settings.bulk_bytes_max):
         return None
     if not longest and keyspace.row(session.db, target, now_ms) is not None:
         return None
