@@ -138,7 +138,7 @@ class Replica:
         """How much is missing of the field of a frame that has begun: so many bytes cost nothing until all are there.
         """
         frames = self._frames.get(link)
-        return frames.body_bytes if frames is not None else 0
+        return frames.splitter.body_left if frames is not None else 0
 
     def _mistake(self, link: int, error: Exception, now: Now) -> list[Output]:
         self.bugs += 1

@@ -198,8 +198,10 @@ class Conn:
     def decided_by(self, member: int) -> None:
         self.decided_at[member] = 0
 
-    def told(self, reply: bytes, commands: int) -> None:
+    def told(self, reply: bytes, commands: int, home: int = 0) -> None:
         """Delivers replies that another node made. CLIENT REPLY may drop them; b"" closes the connection."""
+        if home:
+            self.decided_at[home] = 0
         if not reply:
             self.transport.close()
             return
@@ -327,7 +329,7 @@ class Fence:
     def session(self) -> Session:
         return self.conn.session
 
-    def told(self, reply: bytes, commands: int) -> None:
+    def told(self, reply: bytes, commands: int, home: int = 0) -> None:
         self.holders = parse_uint(reply[1:-2]) if reply[:1] == b":" else None
         self.failed = self.holders is None
         if self in self.conn.fences:

@@ -73,8 +73,8 @@ class Asker(Protocol):
     def decided_by(self, member: int) -> None:
         """Another node has decided: its writes are in its own batches."""
 
-    def told(self, reply: bytes, commands: int) -> None:
-        """Takes the encoded replies; the session goes on behind them. b"" closes it."""
+    def told(self, reply: bytes, commands: int, home: int = 0) -> None:
+        """Takes the encoded replies; the session goes on behind them. b"" closes it. `home`: as by `decided_by`."""
 
 
 class Decisions(Protocol):

@@ -455,6 +455,8 @@ class Core:
         self.waiting.clear()
 
     def _taken(self) -> list[Effect]:
-        self.homes.refresh()
+        if self.book.changes != self.homes.seen:
+            self.homes.refresh()
         taken, self.out = self.out, []
-        return self.seals.announce(taken)
+        keyring = self.seals.keyring
+        return taken if keyring is None or keyring.version == self.seals.told else self.seals.announce(taken)

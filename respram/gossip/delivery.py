@@ -19,11 +19,14 @@ class Delivery:
     on_room: Callable[[Link], None] = lambda link: None  # called when a dump may continue
 
     def pump(self, link: Link) -> None:
-        pump(link, self.host.policy, self.host.now.ms, self.host.emit)
+        assert link.peer is not None
+        if link.peer.queue or link.sync:
+            pump(link, self.host.policy, self.host.now.ms, self.host.emit)
         self.host.wake()
         if link.dump_point is not None:
             self.on_room(link)
-        self.arm_resend(link)
+        if not link.resend_timer:
+            self.arm_resend(link)
 
     def arm_resend(self, link: Link) -> None:
         """Sets the timer after which unacknowledged frames are sent again."""

@@ -464,10 +464,13 @@ class Forwarding:
         cache = self._cache_of(who)
         cache.running.discard(number)
         self.served_here += outcome == DONE
-        self._answer(who, Answer(number, outcome, self.book.me.number, replies, b"".join(records), behind), records)
+        answer = Answer(number, outcome, self.book.me.number, replies, b"".join(records), behind)
+        self._answer(who, answer, records, cache)
 
-    def _answer(self, who: int, answer: Answer, records: list[bytes] | None = None) -> None:
-        policy, cache = self.host.policy, self._cache_of(who)
+    def _answer(
+        self, who: int, answer: Answer, records: list[bytes] | None = None, cache: AnswerCache | None = None
+    ) -> None:
+        policy, cache = self.host.policy, cache or self._cache_of(who)
         cache.put(answer, self.host.now.ms)
         link = self.neighbours.link_to(who)
         if link is not None:

@@ -109,7 +109,7 @@ class Homes:
     # Called when slots have waited long enough; `taken_over` follows.
     on_due: Callable[[int], None] = lambda version: None
     _gained: bool = False  # some of the settling slots belonged to other members
-    _seen: int = -1  # the book's `changes` when the map was made
+    seen: int = -1  # the book's `changes` when the map was made
     _places: tuple[int, bytes] | None = None  # `table` as bytes, and its version
 
     # -- for whoever asks -----------------------------------------------------------------------------
@@ -171,8 +171,8 @@ class Homes:
     # -- for the core ---------------------------------------------------------------------------------
     def refresh(self) -> None:
         """Updates the map after a possible change of the members; costs one comparison if nothing has changed."""
-        if self.book.changes != self._seen:
-            self._seen = self.book.changes
+        if self.book.changes != self.seen:
+            self.seen = self.book.changes
             self._remake()
 
     def _remake(self) -> None:

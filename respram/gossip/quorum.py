@@ -57,7 +57,7 @@ class Quorum:
             return
         if batch.own in self.holders:
             self.holders[batch.own].add(peer.number)
-        self._count_again()
+        self.host.emit(Acknowledged())
 
     def equal(self, peer: Peer, stamp_granule: int) -> None:
         """Notes that a digest was equal: what was written well before its cut is there."""
@@ -70,10 +70,7 @@ class Quorum:
         """Notes that a peer holds all batches up to this one: an equal digest or a whole dump has shown it."""
         if number > peer.held_through:
             peer.held_through = number
-            self._count_again()
-
-    def _count_again(self) -> None:
-        self.host.emit(Acknowledged())
+            self.host.emit(Acknowledged())
 
     def count(self, number: int) -> int:
         """How many peers of the enclave hold all of this node's batches up to this number."""

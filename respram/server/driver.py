@@ -141,56 +141,57 @@ class Driver:
     def carry(self, outputs: list[Output]) -> None:
         self._carrying += 1
         try:
-            self._carry(outputs)
+            for output in outputs:
+                if isinstance(output, Write):
+                    if self._held is not None:
+                        self._held.append(output)
+                    else:
+                        self.links.write(output.link, output.data)
+                elif isinstance(output, Decided):
+                    self.decisions.decided(output)
+                elif isinstance(output, Serve):
+                    if output.who:
+                        self._serve(output.who, output.forward)
+                    else:  # a command may be on its way here at this moment
+                        self.loop.call_soon(self._serve, 0, output.forward)
+                elif isinstance(output, Acknowledged):
+                    self.waiting.acknowledged(self.replica.holders)
+                elif isinstance(output, Answered):
+                    self.waiting.answered((output.db, output.key))
+                elif isinstance(output, Deliver):
+                    self._deliver(output.channel, output.message)
+                elif isinstance(output, Dial):
+                    self.links.dial(output.address)
+                elif isinstance(output, Hangup):
+                    self.links.hang_up(output.link, output.reason)
+                elif isinstance(output, Agreed):
+                    self._agree(output.terms)
+                elif isinstance(output, Expelled):
+                    self.links.put_out(output.lists)
+                    self.on_expelled()
+                elif isinstance(output, Bug):
+                    context = {"message": "a link ended by a mistake", "exception": output.error}
+                    self.loop.call_exception_handler(context)
+                elif isinstance(output, Learnt):
+                    self.waiting.told(output.token, output.known)
+                else:
+                    line = f"event={output.event} {output.details}".rstrip()
+                    self.log(line, *((logs.WARNING,) if output.warns else ()))
         finally:
             self._carrying -= 1
         if not self._carrying:  # what is carried out meanwhile, as the answer of a command, is settled with it
             self._settle()
 
-    def _carry(self, outputs: list[Output]) -> None:
-        for output in outputs:
-            if isinstance(output, Write):
-                if self._held is not None:
-                    self._held.append(output)
-                else:
-                    self.links.write(output.link, output.data)
-            elif isinstance(output, Decided):
-                self.decisions.decided(output)
-            elif isinstance(output, Acknowledged):
-                self.waiting.acknowledged(self.replica.holders)
-            elif isinstance(output, Answered):
-                self.waiting.answered((output.db, output.key))
-            elif isinstance(output, Deliver):
-                self._deliver(output.channel, output.message)
-            elif isinstance(output, Dial):
-                self.links.dial(output.address)
-            elif isinstance(output, Hangup):
-                self.links.hang_up(output.link, output.reason)
-            elif isinstance(output, Agreed):
-                self._agree(output.terms)
-            elif isinstance(output, Expelled):
-                self.links.put_out(output.lists)
-                self.on_expelled()
-            elif isinstance(output, Bug):
-                self.loop.call_exception_handler({"message": "a link ended by a mistake", "exception": output.error})
-            elif isinstance(output, Learnt):
-                self.waiting.told(output.token, output.known)
-            elif isinstance(output, Serve):
-                if output.who:
-                    self._serve(output.who, output.forward)
-                else:  # a command may be on its way here at this moment
-                    self.loop.call_soon(self._serve, 0, output.forward)
-            else:
-                self.log(f"event={output.event} {output.details}".rstrip(), *((logs.WARNING,) if output.warns else ()))
-
     def _settle(self) -> None:
         """Updates the timer and the switch for pulls after the replica has run."""
-        unsure, useful = self.replica.core.unsure(), self.replica.core.pulls_useful()
+        core = self.replica.core
+        unsure, useful = core.unsure(), core.pulls_useful()
         if (unsure, useful) != (self._unsure, self._pulls_useful):
             self._unsure, self._pulls_useful = unsure, useful
             self.node.truth = self if unsure else None
             observe(self.node)
-        self._use_homes()
+        if core.homes.version != self._told_version:
+            self._use_homes()
         due_ms = self.replica.next_deadline()
         if due_ms is None or self.stopped or (self._due_ms is not None and self._due_ms <= due_ms):
             return  # a timer that comes too early finds nothing to do: cheaper than to set it anew for each message

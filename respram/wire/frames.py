@@ -21,22 +21,17 @@ except ImportError:  # built without a compiler
 class Frames:
     """One direction of one link. Whole, in pieces or byte by byte: the same messages."""
 
-    __slots__ = ("frame_bytes_max", "greeted", "_splitter")
+    __slots__ = ("frame_bytes_max", "greeted", "splitter")
 
     def __init__(self, frame_bytes_max: int) -> None:
         self.frame_bytes_max = frame_bytes_max
         self.greeted = False
-        self._splitter = SPLITTER(ARGS_MAX)
-
-    @property
-    def body_bytes(self) -> int:
-        """How many bytes the field that has begun still lacks."""
-        return self._splitter.body_left
+        self.splitter = SPLITTER(ARGS_MAX)  # its `body_left`: how many bytes the field that has begun still lacks
 
     def push(self, data: bytes) -> list[Message]:
         """The messages that are complete by now. Raises PeerError; after that the stream is lost."""
         messages: list[Message] = []
-        for argv in self._splitter.push(data, self.frame_bytes_max if self.greeted else STRANGER_FRAME_BYTES_MAX):
+        for argv in self.splitter.push(data, self.frame_bytes_max if self.greeted else STRANGER_FRAME_BYTES_MAX):
             message = decode(argv)
             if not self.greeted:
                 if not isinstance(message, Hello | Refuse):

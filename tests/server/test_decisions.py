@@ -27,7 +27,7 @@ class Client:
     session: Session = field(default_factory=Session)
     heard: list[tuple[bytes, int]] = field(default_factory=list)
 
-    def told(self, reply: bytes, commands: int) -> None:
+    def told(self, reply: bytes, commands: int, home: int = 0) -> None:
         self.heard.append((reply, commands))
 
 

@@ -127,7 +127,7 @@ cdef object homes_fetch(Engine *c, int db, bytes keys, int64_t now_ms, bint wait
                 buffer_clear(&found, FETCHED_PIECE_BYTES)
         if found.len:
             pieces.append(PyBytes_FromStringAndSize(<char *>found.bytes, <Py_ssize_t>found.len))
-        return Fetched(pieces, collections)
+        return tuple.__new__(Fetched, (pieces, collections))
     finally:
         buffer_clear(&found, 0)
 

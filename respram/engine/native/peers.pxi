@@ -143,7 +143,7 @@ cdef object peers_merge(NativeEngine engine, payload, int64_t now_ms):
     PyBuffer_Release(&view)
     if engine.c.notes.len or engine.c.notes_lost:
         tell_notes(engine, None)
-    return Merged(merged.fresh, merged.known, merged.refused, merged.malformed, merged.strange)
+    return tuple.__new__(Merged, (merged.fresh, merged.known, merged.refused, merged.malformed, merged.strange))
 
 
 cdef object peers_drain(NativeEngine engine, int64_t bytes_max):
