@@ -15,6 +15,7 @@ What can go wrong, and the result:
     the frame or the answer is lost sent again under its number; the home answers from what it kept and runs nothing
                                     twice
     a push before it was lost       the same, at once; then the answer has the records
+    an answer that no home gives    (ahead of its push again and again, parts without end) the link is closed
     the home dies before it answers the outcome is UNKNOWN
     the time is up                  NOTHING, if it is certain that nothing was run; else UNKNOWN
 
@@ -86,7 +87,10 @@ class Asked:
     link: int = 0  # the link that it was sent on; 0: none, or several
     towards: int = NOBODY  # the member that another home named instead
     size: int = 0
+    ahead: int = 0  # answers under this number that came before their push
+    moves: int = 0  # homes to which others have sent it on since the last turn
     parts: list[bytes] = field(default_factory=list)
+    parts_bytes: int = 0
 
 
 @dataclass(slots=True)
@@ -132,6 +136,8 @@ class Forwarding:
     retried: int = 0
     unknown: int = 0
     timed_out: int = 0
+    begun_bytes: int = 0  # in the parts of all open forwards
+    misled: int = 0  # answers that no honest home gives
 
     # -- where the client is --------------------------------------------------------------------------
     def submit(self, request: Request) -> int:
@@ -191,8 +197,7 @@ class Forwarding:
 
     def _begin(self, asked: Asked, home: int) -> None:
         self.number += 1
-        asked.number, asked.home, asked.sent_ms = self.number, home, self.host.now.ms
-        asked.parts.clear()
+        asked.number, asked.home, asked.sent_ms, asked.ahead = self.number, home, self.host.now.ms, 0
         self.under_way[asked.number] = asked
         self.bytes_to[home] = self.bytes_to.get(home, 0) + asked.size
 
@@ -202,6 +207,7 @@ class Forwarding:
             self.bytes_to[asked.home] -= asked.size
             if not self.bytes_to[asked.home]:
                 del self.bytes_to[asked.home]
+        self._forget_parts(asked)
         asked.number, asked.home, asked.link = 0, NOBODY, 0
 
     def _frame(self, asked: Asked, records: bytes, again: int) -> Forward:
@@ -254,14 +260,18 @@ class Forwarding:
         if asked is None or link.peer is None or asked.home != link.peer.number:
             return
         if message.behind > link.received:  # what went before it was lost, or comes later: the home has to say it again
+            asked.ahead += 1
+            if asked.ahead > self.host.policy.answers_ahead_max:
+                self.misled += 1
+                raise PeerError("ANSWER is ahead of its push again and again")
             self.retried += 1
-            asked.parts.clear()
+            self._forget_parts(asked)
             self.host.send(link.id, self._frame(asked, self._records_along(asked), again=1))
             return
         if message.records:
             self.host.emit(Merge(link.id, 0, message.records))
         if message.outcome == PART:
-            asked.parts.append(message.replies)
+            self._keep_part(asked, message.replies)
         elif message.outcome in (DONE, CLOSES):
             replies = b"".join((*asked.parts, message.replies))
             self._note_strays(asked)
@@ -276,7 +286,9 @@ class Forwarding:
                 message.home != self.book.me.number
                 and self.neighbours.link_to(message.home)
                 and message.home != link.peer.number
+                and asked.moves < self.host.policy.forward_moves_max
             ):
+                asked.moves += 1
                 asked.towards = message.home
                 self._route(asked)
         elif message.outcome == LATER:
@@ -286,6 +298,22 @@ class Forwarding:
             self._conclude(asked, UNKNOWN)
         else:
             raise PeerError("ANSWER has no such outcome")
+
+    def _keep_part(self, asked: Asked, replies: bytes) -> None:
+        if not replies:
+            return
+        size = len(replies) + WEIGHT_BYTES
+        if self.begun_bytes + size > self.host.policy.answers_begun_bytes_max:
+            self.misled += 1
+            raise PeerError("ANSWER has more replies than are kept")
+        asked.parts.append(replies)
+        asked.parts_bytes += size
+        self.begun_bytes += size
+
+    def _forget_parts(self, asked: Asked) -> None:
+        self.begun_bytes -= asked.parts_bytes
+        asked.parts_bytes = 0
+        asked.parts.clear()
 
     def left_ms(self, token: int) -> int:
         """How much longer a client waits for an open forward."""
@@ -302,6 +330,7 @@ class Forwarding:
     def turn(self) -> None:
         policy, now_ms = self.host.policy, self.host.now.ms
         for asked in list(self.open.values()):
+            asked.moves = 0
             here = asked.home == self.book.me.number
             if now_ms >= asked.until_ms and not here:
                 self._conclude(asked, UNKNOWN if asked.number else NOTHING)
@@ -335,7 +364,7 @@ class Forwarding:
             if asked.home == number:
                 asked.sent_ms = min(asked.sent_ms, self.host.now.ms - self.host.policy.forward_resend_ms)
                 asked.link = 0
-                asked.parts.clear()
+                self._forget_parts(asked)
 
     def left(self, link: Link) -> None:
         """Notes that the home has stopped in order, and this is its last message: it has not run what it has not

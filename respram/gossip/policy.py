@@ -133,11 +133,16 @@ class Policy:
     forward_bytes_max: int = 4 * MIB  # sent to one home and not answered; further ones wait
     forward_stray_ms: int = 2_000  # for this long a key that another home decided about is sent along
     forward_strays_max: int = 4_096
+    forward_moves_max: int = 3  # homes to which others have sent one forward on, between two of those checks
     # of records that a forward brings along, because its home may not have them yet
     forward_records_bytes_max: int = 1 << 20
     # while the home has so much to push, it pushes first, and an answer leaves out the records that were in it
     answer_pushed_bytes_min: int = 16 * KIB
     answer_part_bytes: int = 1 * MIB  # of replies and records in one ANSWER; longer answers are sent in parts
+    # answers to one forward that may come before what they say goes before them; an honest home gives one, and one more
+    # on a new link
+    answers_ahead_max: int = 3
+    answers_begun_bytes_max: int = 1 << 30  # replies of all answers whose last part has not come
     answer_cache_ms: int = 60_000  # for forwards that are sent again
     answer_cache_max: int = 8_192  # of one node
     answer_cache_bytes_max: int = 1 * MIB  # of one node

@@ -151,6 +151,7 @@ def facts(replica: Replica, faults: Mapping[str, int], now_ms: int) -> list[tupl
         ("forwards_retried", core.forwarding.retried),
         ("forwards_timed_out", core.forwarding.timed_out),
         ("forwards_unknown", core.forwarding.unknown),
+        ("forwards_misled", core.forwarding.misled),
         ("counters_merged", replica.engine.counters()["counters_merged"]),
         ("majority_size", core.policy.enclave_size),
         ("majority_votes", int(core.promises.votes)),
