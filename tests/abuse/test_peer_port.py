@@ -14,6 +14,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterator
+from datetime import datetime
 from typing import NamedTuple
 
 import pytest
@@ -138,6 +139,7 @@ def test_half_a_handshake_byte_by_byte(proven: Target) -> None:
 
 
 CONNECTS_PER_S = 2_000
+REACHED = 0.98  # of them, by the test itself: it makes up for what it missed, but not at the end
 JOIN_S = 5.0
 
 
@@ -147,6 +149,7 @@ class Flood:
     def __init__(self, peer_port: int, addresses: int) -> None:
         self.peer_port, self.addresses = peer_port, addresses
         self.count = 0
+        self.per_s = 1.0
         self.over = threading.Event()
         self.thread = threading.Thread(target=self._run)
 
@@ -168,6 +171,7 @@ class Flood:
                     gone.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                     gone.close()
             time.sleep(0.002)
+        self.per_s = max(self.count / (time.monotonic() - begun), 1.0)
         for sock in kept:
             sock.close()
 
@@ -178,6 +182,17 @@ class Flood:
     def __exit__(self, *_: object) -> None:
         self.over.set()
         self.thread.join()
+
+
+def joining_s(log: str) -> float:
+    """From the moment at which a node begins to look for its peers until it has met one. How long its process takes to
+    start is no matter of the peer port: on a busy machine that was 10 s, and joining 1.3.
+    """
+    moments = [
+        datetime.strptime(line[:23], "%Y-%m-%d %H:%M:%S,%f")
+        for line in log.splitlines() if "event=peers " in line or "event=met " in line
+    ]  # fmt: skip
+    return (moments[1] - moments[0]).total_seconds()
 
 
 @contextlib.contextmanager
@@ -222,16 +237,13 @@ def test_thousands_of_connects_a_second_keep_no_joiner_out(proven: Target, addre
     def attack() -> None:
         with Flood(proven.peer_port, addresses) as flood, far_away(proven.peer_port, 0.05) as way:
             time.sleep(0.5)
-            came = time.monotonic()
             words = ["--peer-port", str(reserve()), "--join", f"127.0.0.1:{way}"]
             with running(*words, engine="auto", env={"RESPRAM_CLUSTER_SECRET": SECRET}) as joiner:
                 until(lambda: proven.info("enclave_peers_linked") == 1, "the joiner was kept out")
-                # a second for its process to start
-                in_time(time.monotonic() - came, JOIN_S + 1.0, "a joiner under connects")
                 until(lambda: "event=met" in joiner.log(), "the joiner does not know it")
-            in_time(CONNECTS_PER_S / max(flood.count / (time.monotonic() - came + 0.5), 1), 1.5,
-                    "connects that the test made")
+                in_time(joining_s(joiner.log()), JOIN_S, "a joiner under connects")
         assert flood.count > 500, "it was no attack"
+        in_time(CONNECTS_PER_S / flood.per_s, 1 / REACHED, "connects that the test made, of those that it is to make")
 
     seen = endure(proven.node, attack)
     in_time(seen.ping_ms, 20, "a bystander under connects")
