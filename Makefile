@@ -91,7 +91,7 @@ trials-restores: dev build ## 50 kills and 50 stops while a node restores its sn
 trials-restarts: dev build ## 100 rolling restarts under a client that checks each answer (ARGS="--rounds 10 --kill")
 	$(PY) -m tests.trials.restarts $(ARGS)
 
-ATTACKS := tests/abuse tests/snapshot/test_directory.py tests/snapshot/test_tombstones.py \
+ATTACKS := tests/abuse tests/snapshot/test_directory.py tests/snapshot/test_keys.py tests/snapshot/test_tombstones.py \
 	tests/peers/test_strangers.py tests/peers/test_rotation.py tests/peers/test_certificates.py \
 	tests/peers/test_identity.py tests/peers/test_expulsion.py tests/peers/test_first_peer.py \
 	tests/engine/test_wiped.py tests/server/test_guard.py tests/server/test_client.py \

@@ -68,7 +68,7 @@ class SegmentKeys:
         self.refused = 0  # keys without room, or with an end that no bucket has
         self.wanted: set[bytes] = set()  # keys of files on this node
         self._keys: dict[bytes, tuple[int, bytearray, int]] = {}  # end of the bucket, key, and the node that sent it
-        self._count_of: dict[int, int] = {}  # number of keys by their sender
+        self._ids_of: dict[int, dict[bytes, None]] = {}  # keys by their sender, in order of arrival
         self._gone: dict[int, OrderedDict[bytes, int]] = {}  # by sender: destroyed keys, and when their buckets end
         self._teller_of: dict[bytes, int] = {}  # senders of destroyed keys
 
@@ -87,15 +87,28 @@ class SegmentKeys:
             self.refused += 1
             return False
         self._keys[entry.id] = (entry.end_ms, bytearray(entry.key), teller)
-        self._count_of[teller] = self._count_of.get(teller, 0) + 1
+        self._ids_of.setdefault(teller, {})[entry.id] = None
         return True
 
     def _has_room(self, id: bytes, teller: int) -> bool:
-        count = self._count_of.get(teller, 0)
+        """Makes room, if need be, at the cost of whoever has told of most: many names are no more room."""
+        count = self._count_of(teller)
         if teller <= HERE or id in self.wanted:
             return count < self.keys_max
-        others = sum(self._count_of.values()) - self._count_of.get(HERE, 0) - self._count_of.get(MADE_HERE, 0)
-        return count < max(self.keys_max // QUOTA_SHARE, 1) and others < self.keys_max
+        if count >= max(self.keys_max // QUOTA_SHARE, 1):
+            return False
+        if len(self._keys) - self._count_of(HERE) - self._count_of(MADE_HERE) < self.keys_max:
+            return True
+        richest = max((one for one in self._ids_of if one > HERE), key=self._count_of)
+        last = next(reversed(self._ids_of[richest]))
+        if self._count_of(richest) <= count + 1 or last in self.wanted:
+            return False
+        self._forget(last)
+        self.refused += 1
+        return True
+
+    def _count_of(self, teller: int) -> int:
+        return len(self._ids_of.get(teller, ()))
 
     def get(self, id: bytes) -> bytearray | None:
         found = self._keys.get(id)
@@ -113,13 +126,22 @@ class SegmentKeys:
     def _forget(self, id: bytes) -> None:
         _, key, teller = self._keys.pop(id)
         key[:] = bytes(len(key))
-        self._count_of[teller] -= 1
-        if not self._count_of[teller]:
-            del self._count_of[teller]
+        del self._ids_of[teller][id]
+        if not self._ids_of[teller]:
+            del self._ids_of[teller]
 
     def _bury(self, id: bytes, end_ms: int, teller: int) -> bool:
-        if id in self._teller_of or (id in self._keys and self._keys[id][2] == MADE_HERE and teller > HERE):
-            return False
+        """Of two ends the later holds, that of the key's bucket among them: a tombstone that ended before would let the
+        key back in."""
+        if id in self._teller_of:
+            gone = self._gone[self._teller_of[id]]
+            is_later = end_ms > gone[id]
+            gone[id] = max(gone[id], end_ms)
+            return is_later
+        if id in self._keys:
+            if self._keys[id][2] == MADE_HERE and teller > HERE:
+                return False
+            end_ms = max(end_ms, self._keys[id][0])
         self._teller_of[id] = teller
         gone = self._gone.setdefault(teller, OrderedDict())
         gone[id] = end_ms
@@ -164,7 +186,7 @@ class SegmentKeys:
         """These, or all: this node's own first, then those of whoever told fewest, for a receiver has a quota as well.
         """
         if ids is None:
-            ids = sorted(self._keys, key=lambda id: (self._keys[id][2] > HERE, self._count_of[self._keys[id][2]]))
+            ids = sorted(self._keys, key=lambda id: (self._keys[id][2] > HERE, self._count_of(self._keys[id][2])))
         for id in ids:
             if id in self._keys:
                 yield SegmentKey(id, *self._keys[id][:2])

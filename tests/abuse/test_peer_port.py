@@ -189,7 +189,7 @@ def joining_s(log: str) -> float:
     start is no matter of the peer port: on a busy machine that was 10 s, and joining 1.3.
     """
     moments = [
-        datetime.strptime(line[:23], "%Y-%m-%d %H:%M:%S,%f")
+        datetime.fromisoformat(line[:23].replace(",", "."))
         for line in log.splitlines() if "event=peers " in line or "event=met " in line
     ]  # fmt: skip
     return (moments[1] - moments[0]).total_seconds()

@@ -32,6 +32,24 @@ def test_a_key_is_news_once_and_room_is_bounded() -> None:
     assert not held.add(TWO) and held.refused == 1 and len(held) == 1
 
 
+def test_somebody_with_many_names_takes_the_room_of_nobody_who_tells_of_few() -> None:
+    """Whoever knows the secret can join under many names, each of which has a quota of its own."""
+    held = SegmentKeys(keys_max=400)
+    numbers = iter(range(1 << 20))
+
+    def told(teller: int, count: int) -> list[SegmentKey]:
+        made = [SegmentKey(b"%016d" % next(numbers), 1_000, b"k" * 32) for _ in range(count)]
+        return [one for one in made if held.add(one, teller)]
+
+    before = told(1, 3)
+    for name in range(100, 120):
+        told(name, 1_000)
+    assert len(held) == 400 and held.refused > 19_000
+    after = told(2, 3)
+    assert len(before) == len(after) == 3 and all(held.get(one.id) for one in before + after)
+    assert len(held) == 400 and held.refused == 20_006 - 400, "each that found no room, or went for another, is counted"
+
+
 def test_entries_travel() -> None:
     held = ring(ONE, TWO)
     assert unpack(pack(held.entries())) == [ONE, TWO] and list(held.entries([TWO.id, b"x" * 16])) == [TWO]

@@ -8,7 +8,7 @@ import pytest
 
 from respram.gossip.policy import Policy
 from respram.gossip.segment_keys import SegmentKeySharing
-from respram.snapshot.keys import NO_KEY, TOMBSTONES_MAX, SegmentKey, SegmentKeys, id_of, pack, unpack
+from respram.snapshot.keys import HERE, NO_KEY, TOMBSTONES_MAX, SegmentKey, SegmentKeys, id_of, pack, unpack
 from respram.wire.messages import Keys
 
 END_MS = 1_000_000
@@ -142,3 +142,20 @@ def test_tombstones_end_with_their_buckets_and_are_bounded() -> None:
     keys.expire(1_008)
     assert [one.end_ms for one in keys.tombstones()] == [1_009]
     assert unpack(pack(keys.tombstones()))[0].is_tombstone
+
+
+@pytest.mark.parametrize("first", [1, HERE])
+def test_a_tombstone_lasts_until_the_latest_end_that_was_told(first: int) -> None:
+    """A peer that hears of a key could bury it everywhere with an end that is near, and give it back a second later."""
+    keys, entry = SegmentKeys(), SegmentKey(b"1" * 16, END_MS, b"k" * 32)
+    soon = SegmentKey(entry.id, 1_000, NO_KEY)
+    assert keys.add(entry, 2) and keys.add(soon, first)
+    keys.expire(1_000)
+    assert not keys.add(entry, 1), "it was held until the end of its bucket"
+    keys = SegmentKeys()
+    assert keys.add(soon, 1) and keys.add(SegmentKey(entry.id, END_MS, NO_KEY), 2)
+    assert not keys.add(soon, 3) and not keys.add(SegmentKey(entry.id, END_MS, NO_KEY), 3), "no news"
+    keys.expire(END_MS - 1)
+    assert not keys.add(entry, 1) and [one.end_ms for one in keys.tombstones()] == [END_MS]
+    keys.expire(END_MS)
+    assert not keys.has_tombstones
