@@ -18,7 +18,7 @@ COLLECTIONS = (b"hash", b"set", b"sorted-set")  # groups whose handlers check th
 # other such commands, whose effect does not depend on the key's type
 OF_ANY_KIND = frozenset({
     b"exists", b"touch", b"type", b"ttl", b"pttl", b"expiretime", b"pexpiretime", b"expire", b"pexpire", b"expireat",
-    b"pexpireat", b"del", b"unlink", b"watch",
+    b"pexpireat", b"del", b"unlink", b"watch", b"copy",
 })  # fmt: skip
 # Commands of one collection that name a member: the argument that is the first. Its memory is fetched ahead.
 FIRST_MEMBER = {

@@ -7,7 +7,7 @@ followed by `EXPIRE NX` opens its window here too.
 
 from respram.commands import notify
 from respram.commands.access import ask_for_missing, glance, read_any
-from respram.commands.collections import KIND_NAMES, collection_encoding, members, parse_cursor
+from respram.commands.collections import KIND_NAMES, collection_encoding, parse_cursor
 from respram.commands.deadlines import deadline_for, ttl_ms_from
 from respram.commands.letting_go import let_go_or_refuse
 from respram.commands.node import Conn
@@ -22,7 +22,7 @@ from respram.commands.texts import (
     invalid_expire,
 )
 from respram.commands.walking import walk
-from respram.engine.api import NEW, STORED_BYTES, Entry
+from respram.engine.api import NEW, Entry
 from respram.errors import ClientError
 from respram.integers import parse_int
 from respram.record import DATABASES
@@ -229,7 +229,8 @@ def copy(conn: Conn, argv: list[bytes]) -> Reply:
     if engine.peek(target_db, target, conn.now_ms) is not None:
         if not replace:
             return 0
-        notify.event(conn.node, NEW, target_db, target)  # Redis deletes the target before it writes it
+        if not entry.kind:
+            notify.event(conn.node, NEW, target_db, target)  # Redis deletes the target before it writes it
     put_copy(conn, source, entry, target_db, target, b"copy_to")
     return 1
 
@@ -242,12 +243,7 @@ def put_copy(conn: Conn, source: bytes, entry: Entry, target_db: int, target: by
     if not entry.kind:
         engine.store(target_db, target, entry.value, entry.deadline_ms, entry.implicit, now_ms, event)
         return
-    found = members(conn, source)
-    engine.spend(STORED_BYTES * len(found))
-    engine.let_go(target_db, target, now_ms, b"")
-    engine.found(target_db, target, entry.kind, entry.deadline_ms, entry.implicit, now_ms)
-    for one in found:
-        engine.put_member(target_db, target, one.name, one.value, one.deadline_ms if one.own else None, now_ms)
+    engine.copy_collection(conn.session.db, source, target_db, target, now_ms)
     engine.tell(event, target_db, target)
 
 

@@ -34,7 +34,8 @@ def _rename(conn: Conn, source: bytes, target: bytes, replace: bool) -> bool:
     if engine.peek(db, target, now_ms) is not None:
         if not replace:
             return False
-        notify.event(conn.node, NEW, db, target)  # Redis deletes the target before it writes it
+        if not entry.kind:
+            notify.event(conn.node, NEW, db, target)  # Redis deletes the target before it writes it
     put_copy(conn, source, entry, db, target, b"rename_to")
     engine.let_go(db, source, now_ms, b"rename_from")
     return True

@@ -505,8 +505,7 @@ class Engine(Replicating, Ranking, Settling, Protocol):
 
     def let_go(self, db: int, key: bytes, now_ms: int, event: bytes) -> bool:
         """A local write of a record without a value, that ends now: it reads as missing at once, the value is wiped,
-        and its shadow covers what it replaced, so that no older value comes back. False: there is no live record.
-        """
+        and its shadow covers what it replaced, so that nothing older comes back. False: there is no live record."""
 
     def digest_value(self, value: bytes) -> int:
         """XXH3-64 of the bytes (pure/xxh3.py): what DIGEST tells, as fast as this engine can."""
@@ -539,17 +538,18 @@ class Engine(Replicating, Ranking, Settling, Protocol):
 
     def put_member(self, db: int, key: bytes, name: bytes, value: bytes, deadline_ms: int | None, now_ms: int) -> bool:
         """A local write of a member: with a deadline of its own, which may be later than its collection's, or (None)
-        with that of the collection. There has to be a head. Whether the member is new; MemoryError as in `store`.
-        """
+        with that of the collection. There has to be a head. Whether it is new; MemoryError as in `store`."""
+
+    def copy_collection(self, db: int, key: bytes, target_db: int, target: bytes, now_ms: int) -> None:
+        """Writes a collection over what is under another key. AllowanceError: it is too large, and nothing changed."""
 
     def let_go_member(self, db: int, key: bytes, name: bytes, now_ms: int) -> bool:
         """Lets go of a member. False: there was none. Without members the collection reads as missing, though its head
         stays."""
 
     def members(self, db: int, key: bytes, cursor: int, count: int, now_ms: int) -> Members:
-        """The next `count` members from a cursor on, 0 at first, with SCAN's guarantee, in no order; fewer where their
-        values become MEMBERS_BYTES_MAX.
-        """
+        """The next `count` members from a cursor on, 0 at first, with SCAN's guarantee, in no order; fewer where
+        their values become MEMBERS_BYTES_MAX."""
 
     def member_at(self, db: int, key: bytes, place: int, now_ms: int) -> Member | None:
         """The member at a place below the collection's length; places change with each member that goes."""

@@ -388,6 +388,9 @@ cdef class NativeEngine:
                    int64_t now_ms):
         return members_put(self, db, key, name, value, deadline_ms, now_ms)
 
+    def copy_collection(self, int db, bytes key not None, int target_db, bytes target not None, int64_t now_ms):
+        return members_copied(self, db, key, target_db, target, now_ms)
+
     def let_go_member(self, int db, bytes key not None, bytes name not None, int64_t now_ms):
         return members_let_go(self, db, key, name, now_ms)
 

@@ -313,6 +313,8 @@ cdef extern from "engine.h":
     bint family_found(Engine *, int, uint64_t, Span, uint8_t, int64_t, bint, int64_t)
     Record *family_find(Engine *, const Record *, Span, int64_t)
     bint family_put(Engine *, Record *, Span, Span, int64_t, int64_t, truth *)
+    uint64_t family_copy_bytes(const Engine *, const Record *, size_t *)
+    bint family_copy(Engine *, const Record *, int, uint64_t, Span, int64_t)
     bint family_let_go(Engine *, const Record *, Span, int64_t, truth *)
     bint family_fetch(Engine *, const Record *, uint64_t, int64_t, Buffer *)
     int record_kind(const Record *)

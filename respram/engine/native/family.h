@@ -94,4 +94,8 @@ bool family_let_go(Engine *engine, const Record *head, Span name, int64_t now_ms
 bool family_fetch(Engine *engine, const Record *head, uint64_t bytes_max, int64_t now_ms, Buffer *out);
 void family_free(Engine *engine);
 
+/* copying.c */
+uint64_t family_copy_bytes(const Engine *engine, const Record *head, size_t *most);
+bool family_copy(Engine *engine, const Record *head, int db, uint64_t hash, Span target, int64_t now_ms);
+
 #endif

@@ -10,9 +10,15 @@ cdef Record *head_of(NativeEngine engine, int db, bytes key, int64_t now_ms) exc
 
 
 cdef int look(NativeEngine engine, size_t size) except -1:
+    spend_on(engine, size)
+    engine.c.moved += LOOK_BYTES
+    return 0
+
+
+cdef int spend_on(NativeEngine engine, uint64_t size) except -1:
     if engine.c.moved >= engine.c.moved_max or size >= engine.c.moved_max - engine.c.moved:
         raise AllowanceError
-    engine.c.moved += LOOK_BYTES + size
+    engine.c.moved += size
     return 0
 
 
@@ -71,6 +77,24 @@ cdef object members_put(NativeEngine engine, int db, bytes key, bytes name, byte
     if engine.c.notes.len or engine.c.notes_lost:
         tell_notes(engine, None)
     return is_new != 0
+
+
+cdef object members_copied(NativeEngine engine, int db, bytes key, int target_db, bytes target, int64_t now_ms):
+    cdef Record *head = head_of(engine, db, key, now_ms)
+    cdef size_t longest = 0
+    cdef uint64_t size
+    check_place(target_db, now_ms)
+    if head is NULL:
+        raise AssertionError("there is no collection")
+    family_settled(engine.c, head, now_ms)
+    size = family_copy_bytes(engine.c, head, &longest)
+    if PyBytes_GET_SIZE(target) + <Py_ssize_t>longest + 4 > LENGTH_MAX:
+        raise MemoryError
+    spend_on(engine, size)
+    cdef Span span = span_of(target)
+    if not family_copy(engine.c, head, target_db, keyspace_hash(engine.c, span), span, now_ms):
+        raise MemoryError
+    return told_after(engine, None)
 
 
 cdef object members_let_go(NativeEngine engine, int db, bytes key, bytes name, int64_t now_ms):

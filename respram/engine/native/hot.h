@@ -98,6 +98,10 @@ typedef struct Drafted {
     size_t count, bytes;
 } Drafted;
 
+void reply_no_memory(Engine *engine);
+bool copy_collection(Engine *engine, const Session *session, const Record *head, Span target, bool replaces,
+                     int64_t now_ms);
+
 #define DRAFTED_REPLY_BYTES 64 /* a number, or that memory is full */
 
 bool drafted_add(const Engine *engine, Drafted *drafted, Span name, double score);

@@ -143,7 +143,7 @@ HANDLER(copy) {
     bool replaces = false, stored = false;
     int db = session->db;
     if (command->argc < 3 || !copy_words(command, &db, &replaces) || engine_full(engine)
-        || !reply_reserve(engine, REPLY_HEAD_BYTES))
+        || !reply_reserve(engine, DRAFTED_REPLY_BYTES))
         return false;
     Span source = command_arg(command, 1), target = command_arg(command, 2);
     if (db != session->db && session->decides)
@@ -154,9 +154,11 @@ HANDLER(copy) {
         return false;
     const Record *record = keyspace_row(engine, session->db, keyspace_hash(engine, source), source, now_ms);
     uint64_t hash = keyspace_hash(engine, target);
+    if (record && record_kind(record))
+        return db == session->db && copy_collection(engine, session, record, target, replaces, now_ms);
     const Record *old = table_find(&engine->tables[db], hash, target);
     if ((record && record_value_bytes(record) > DRAFT_BYTES_MAX) || (old && record_kind(old)))
-        return false; /* what is in the other database may be a collection */
+        return false; /* a collection that a string replaces is for `dispatch` */
     bool there = record != NULL;
     if (there && (replaces || !keyspace_row(engine, db, hash, target, now_ms))) {
         Life life = life_of(engine, record, now_ms);

@@ -20,6 +20,7 @@
 #define MEMBER_SPACES (MARKS - DATABASES)
 #define NAME_LENGTH_BYTES 4
 #define LOOK_BYTES ((uint64_t)1 << 10) /* that a member counts for which a command looks at: api.py */
+#define STORED_BYTES 512 /* a member that is stored counts for this many more: half a microsecond */
 #define TIME_MS_MAX ((INT64_C(1) << 48) - 1) /* deadlines take 48 bits in a record */
 
 #define likely(x) __builtin_expect(!!(x), 1)

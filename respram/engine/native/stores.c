@@ -8,9 +8,12 @@
 
 #include <string.h>
 
-#define STORED_BYTES 512 /* a member that is stored counts for this many bytes: half a microsecond */
-
 static const char NO_MEMORY[] = "-OOM command not allowed when used memory > 'maxmemory'.\r\n";
+
+/* Of a command that is not tried again by `dispatch`: what it has changed already stays. */
+void reply_no_memory(Engine *engine) {
+    reply_text(engine, NO_MEMORY, sizeof NO_MEMORY - 1);
+}
 
 /* One more member. False: its name is too long for the target, or there is no memory. */
 bool drafted_add(const Engine *engine, Drafted *drafted, Span name, double score) {
@@ -55,7 +58,7 @@ bool drafted_store(Engine *engine, const Session *session, const Drafted *drafte
                        : keyspace_row(engine, session->db, hash, key, now_ms) != NULL)
         return false;
     if (drafted->count && !put_all(engine, session->db, hash, drafted, now_ms)) {
-        reply_text(engine, NO_MEMORY, sizeof NO_MEMORY - 1); /* the sources may be others by now: no second try */
+        reply_no_memory(engine); /* the sources may be others by now: no second try */
     } else {
         if (drafted->count)
             engine_note(engine, note, session->db, key);

@@ -22,7 +22,7 @@ from respram.engine.api import (
     Settings,
 )
 from respram.engine.filters import RecordFilter
-from respram.engine.pure import dump, family, filter, merge, order, restamp, shares, track, walk
+from respram.engine.pure import copying, dump, family, filter, merge, order, restamp, shares, track, walk
 from respram.engine.pure.bits import COMBINED
 from respram.engine.pure.digest import Digests
 from respram.engine.pure.feed import PureSession, Wire
@@ -323,6 +323,9 @@ class PureEngine:
 
     def put_member(self, db: int, key: bytes, name: bytes, value: bytes, deadline_ms: int | None, now_ms: int) -> bool:
         return family.put_member(self.keyspace, db, key, name, value, deadline_ms, now_ms)
+
+    def copy_collection(self, db: int, key: bytes, target_db: int, target: bytes, now_ms: int) -> None:
+        copying.copy(self.keyspace, db, key, target_db, target, now_ms)
 
     def let_go_member(self, db: int, key: bytes, name: bytes, now_ms: int) -> bool:
         return family.let_go_member(self.keyspace, db, key, name, now_ms)

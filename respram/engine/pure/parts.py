@@ -5,6 +5,7 @@ result.
 """
 
 from respram.engine.api import DRAFT_BYTES_MAX, HOT_BYTES_MAX, Session
+from respram.engine.pure import copying
 from respram.engine.pure.keyspace import Keyspace
 from respram.engine.pure.reads import bulk
 from respram.engine.pure.record import Row
@@ -70,9 +71,11 @@ def copy(keyspace: Keyspace, session: Session, argv: list[bytes], now_ms: int) -
     if db != session.db and session.decides:
         return None  # `dispatch` says to the node that asked that more was written than the keys it named
     row, copied = keyspace.row(session.db, source, now_ms), False
+    if row is not None and row.kind:
+        return copying.collection(keyspace, session, row, target, replaces, now_ms) if db == session.db else None
     old = keyspace.tables[db].get(target)
     if (row is not None and is_long(row)) or (old is not None and old.kind):
-        return None  # what is in the other database may be a collection
+        return None  # a collection that a string replaces is for `dispatch`
     if row is not None and (replaces or keyspace.row(db, target, now_ms) is None):
         keyspace.store(db, target, keyspace.opened(row), row.deadline_ms, row.implicit, now_ms, b"copy_to")
         copied = True
