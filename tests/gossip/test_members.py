@@ -155,6 +155,15 @@ def test_an_incarnation_that_nobody_can_have_reached_is_the_tellers_fault() -> N
         list(unpack_members(pack_member(member(5, incarnation=INCARNATION_MAX + 1))))
 
 
+def test_behind_the_last_incarnation_there_is_no_other() -> None:
+    """One more would be no number that a message can carry: whoever had it could greet nobody any more."""
+    one = book()
+    one.me = replace(one.me, incarnation=INCARNATION_MAX)
+    one.set_me(ready=not one.me.ready)
+    assert one.me.incarnation == INCARNATION_MAX
+    assert list(unpack_members(pack_member(one.me))) == [one.me]
+
+
 def test_hearsay_cannot_use_up_the_incarnations_of_a_member() -> None:
     """A liar who goes as far ahead as it may, as often as it may, gains one for each second."""
     victim, witness = book(), book()

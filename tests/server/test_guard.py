@@ -2,9 +2,11 @@
 
 import os
 import resource
+import ssl
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,8 @@ from respram.server.guard import may_lock_all
 from tests.engine.conftest import PURE_ONLY
 from tests.engine.rig import request
 from tests.live import SOON_S, LiveNode, Wire, running
+from tests.ports import reserve
+from tests.server.test_tls import Secure, certificate, options
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="what is asked for is Linux's")
 ROOT = Path(__file__).parents[2]
@@ -80,6 +84,11 @@ def hardened(node: LiveNode, words: tuple[str, ...]) -> Wire:
 
 def found_in(pid: int, mark: bytes) -> bool:
     """Whether the mark lies anywhere in what the process can write."""
+    return next(places_of(pid, mark), None) is not None
+
+
+def places_of(pid: int, mark: bytes) -> Iterator[int]:
+    """The addresses of what the process can write at which the mark lies."""
     with open(f"/proc/{pid}/maps") as maps, open(f"/proc/{pid}/mem", "rb", buffering=0) as memory:
         for line in maps:
             area, mode = line.split()[:2]
@@ -89,11 +98,13 @@ def found_in(pid: int, mark: bytes) -> bool:
             for at in range(start, end, 1 << 20):
                 try:
                     memory.seek(at)
-                    if mark in memory.read(min((1 << 20) + 256, end - at)):
-                        return True
+                    piece = memory.read(min((1 << 20) + len(mark) - 1, end - at))
                 except OSError:  # pages that are there in name only
                     continue
-    return False
+                found = piece.find(mark)
+                while found >= 0:
+                    yield at + found
+                    found = piece.find(mark, found + 1)
 
 
 def until(wire: Wire, sent: bytes, end: bytes) -> bytes:
@@ -167,3 +178,39 @@ def test_no_copy_of_a_value_is_left_after_its_deadline(sealed: str, words: tuple
         until(wire, request(b"EXISTS", *(b"k%d" % number for number in range(20)), b"kh", b"km"), b":0\r\n")
         time.sleep(0.1)  # a record is destroyed within 8 ms of its deadline, and the timer may be late
         assert not found_in(node.process.pid, mark)
+
+
+TLS_ROOM_BYTES = 17 << 10  # a record of TLS, 16 KiB at most, with what is around it
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or PURE_ONLY,
+                    reason="only root may look into a process without dumps; native only")
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_behind_tls_the_last_record_that_came_is_all_that_is_left_of_a_value(
+    version: ssl.TLSVersion, tmp_path: Path
+) -> None:
+    """OpenSSL decrypts each record where it was read to, and frees that buffer without wiping it. It takes the same one
+    for the next record. Replies are encrypted where they were copied to, so nothing is left of them.
+    """
+    port = reserve()
+    certificate(tmp_path, "server", certificate(tmp_path, "ca"))
+    context = ssl.create_default_context(cafile=str(tmp_path / "ca.crt"))
+    context.minimum_version = context.maximum_version = version
+    mark = b"MARK-%b-%b-" % (TAIL[:-4], os.urandom(4).hex().encode())
+    value = mark * 2_000
+    with running(*options(tmp_path, port), engine="native") as node:
+        wire = Secure(node, port, tmp_path).connect(context=context)
+        for number in range(20):
+            until(wire, request(b"SET", b"k%d" % number, value, b"PX", b"%d" % LIFE_MS), b"+OK\r\n")
+        kept = list(places_of(node.process.pid, mark))
+        assert kept, "the record that came last: the scan finds what is there"
+        for asked in ([b"GET", b"k7"], [b"MGET", b"k7", b"k8"], [b"GETRANGE", b"k7", b"0", b"-1"]):
+            until(wire, request(*asked), value)
+        time.sleep(LIFE_MS / 1000)
+        until(wire, request(b"EXISTS", *(b"k%d" % number for number in range(20))), b":0\r\n")
+        time.sleep(0.1)
+        left = list(places_of(node.process.pid, mark))
+        assert not left or max(left) - min(left) < TLS_ROOM_BYTES, "in one buffer"
+        for _ in range(3):
+            until(wire, request(b"ECHO", b"x" * (64 << 10)), b"x" * (64 << 10))
+        assert not found_in(node.process.pid, mark), "the next records have overwritten it"
