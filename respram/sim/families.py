@@ -34,7 +34,7 @@ Name = tuple[int, bytes, bytes]  # database, key, member
 
 @dataclass(frozen=True, slots=True)
 class Put:
-    """One write of a member. Its number is (a part of) the value, so what is shown says which write it is."""
+    """One write of a member. Its number is the value, so what is shown says which write it is (but for sets)."""
 
     name: Name
     kind: int
@@ -198,7 +198,7 @@ class Families:
 
     def _check(self, node: Node, key: Key, entry: Entry, one: Member, where: str) -> Name:
         wall_ms, seen, name = self.world.time_of(node).wall_ms, self.of(node), (*key, one.name)
-        number = int(one.value)
+        number = self._oldest(name, entry, one, seen.over.get(name, set())) if entry.kind == SET else int(one.value)
         put = self.puts[number] if number < len(self.puts) else None
         if (
             put is None
@@ -217,6 +217,17 @@ class Families:
         over |= put.covers
         seen.last[name] = number, until_ms
         return name
+
+
+    def _oldest(self, name: Name, entry: Entry, one: Member, over: set[int]) -> int:
+        """A set's member has no value to tell its write by: the oldest that may stand, or else the oldest of all."""
+        alike = [
+            number
+            for number, put in enumerate(self.puts)
+            if put.name == name and put.kind == entry.kind and put.deadline_ms == (one.deadline_ms if one.own else 0)
+        ]
+        standing = [number for number in alike if number not in over or number in self.renewed]
+        return (standing or alike or [len(self.puts)])[0]
 
 
 def members_of(node: Node, key: Key, wall_ms: int) -> list[Member]:
