@@ -210,7 +210,11 @@ def _subscriptions(conn: Conn) -> int:
 
 def _confirmation(conn: Conn, word: bytes, name: bytes | None, own: set[bytes]) -> bytes:
     count = len(own) if own is conn.shard_channels else _subscriptions(conn)
-    return encode(Push([word, name, count]), conn.session.proto)
+    if name is None:
+        return encode(Push([word, None, count]), conn.session.proto)
+    # As `encode` has it. One command can have 20,000 names, and `encode` took most of its time.
+    mark = b">" if conn.session.proto == 3 else b"*"
+    return b"%b3\r\n$%d\r\n%b\r\n$%d\r\n%b\r\n:%d\r\n" % (mark, len(word), word, len(name), name, count)
 
 
 def _answer(conn: Conn, replies: list[bytes]) -> Reply:
