@@ -7,6 +7,7 @@
  * then as if there were no memory.
  */
 #include "engine.h"
+#include "granules.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -15,17 +16,21 @@
 #define TURNS_MAX 10000
 #define SPREAD UINT64_C(0x9e3779b97f4a7c15)
 #define MANY 4 /* records to a byte of the input */
+#define CROWD 12 /* members to a byte: more than ENDED_AT_ONCE of the longest step */
 
 typedef struct Counted {
     const Engine *engine;
-    uint64_t records, live;
+    uint64_t records, live, empty; /* empty: collections whose members have all ended */
     int64_t now_ms;
 } Counted;
 
 static int count_record(void *context, const Record *record) {
     Counted *counted = context;
     counted->records++;
-    counted->live += record_deadline_ms(record) > counted->now_ms;
+    bool lives = record_deadline_ms(record) > counted->now_ms;
+    counted->live += lives;
+    counted->empty += lives && record_kind(record)
+        && family_is_empty((Engine *)counted->engine, record, counted->now_ms);
     return 0;
 }
 
@@ -57,18 +62,18 @@ static void check(Engine *engine, int64_t now_ms) {
     if (stubs.records != engine->stubs.count || stubs_bytes(&engine->stubs) > 48 * (stubs.records ? stubs.records : 1))
         abort();
     for (int db = 0; db < DATABASES; db++) {
-        Counted all = {.now_ms = now_ms}, shown = {.now_ms = now_ms};
+        Counted all = {.engine = engine, .now_ms = now_ms}, shown = {.now_ms = now_ms};
         walk_all(engine, db, count_record, &all);
         uint64_t cursor = 0;
         int turns = 0;
         do {
             walk_scan(engine, db, &cursor, 3, now_ms, count_key, &shown);
         } while (cursor && ++turns < TURNS_MAX);
-        if (all.records != table_records(&engine->tables[db]) || all.live != walk_count(engine, db, now_ms)
-            || shown.records < all.live)
+        if (all.records != table_records(&engine->tables[db]) || all.live - all.empty != walk_count(engine, db, now_ms)
+            || shown.records < all.live - all.empty)
             abort();
         const Record *one = walk_sample(engine, db, all.records * SPREAD, now_ms);
-        if ((one != NULL) != (all.live > 0) || (one && count_key(&shown, one))
+        if ((one != NULL) != (all.live > all.empty) || (one && count_key(&shown, one))
             || walk_ttl_average_ms(engine, db, now_ms) < 0)
             abort();
         held += all.records;
@@ -103,13 +108,19 @@ static int check_trace(void *context, const Record *record) {
     const Engine *engine = tracked->engine;
     const Trace *trace = trace_of(record);
     uint64_t words[2] = {record->clock, engine->nodes.numbers[record->node]}, key[2] = {IDS_KEY, 0};
-    Name name = stub_name(record->db, record_key(record));
-    Span named = record->db < DATABASES && record_shadow_ms(record) ? (Span){name.bytes, NAME_BYTES}
-        : record_key(record);
+    Whole whole = whole_of(engine, record);
+    Buffer key_bytes = {0};
+    if (!buffer_reserve(&key_bytes, whole_bytes(&whole) + 1))
+        abort();
+    whole_put(&whole, key_bytes.bytes);
+    Name name = stub_name(record->db, (Span){key_bytes.bytes, whole_bytes(&whole)});
+    bool is_named = is_member(record->db) || (record->db < DATABASES && record_shadow_ms(record));
+    Span named = is_named ? (Span){name.bytes, NAME_BYTES} : record_key(record);
     uint64_t id = hash_words(key, words, 2, record->db, named) + (uint64_t)record_shadow_ms(record) * SPREAD;
+    free(key_bytes.bytes);
     const Granule *granule = granule_of(trace);
     if (trace->id != id || granule->number != record_end_ms(record) >> GRANULE_SHIFT
-        || granule->records[trace->place] != record)
+        || *granule_at(granule, trace->place) != record)
         abort();
     tracked->records++;
     tracked->sum += id;
@@ -270,6 +281,62 @@ static void store_many(Engine *engine, int db, const uint8_t *bytes, size_t len,
     }
 }
 
+/* -- ends of members -------------------------------------------------------------------------------- */
+static uint64_t living_members(const Family *family, int64_t now_ms) {
+    uint64_t living = 0;
+    for (uint64_t place = family->dying; place < family->count; place++)
+        living += record_deadline_ms(family_member(family, place)) > now_ms;
+    return living;
+}
+
+/* Who asks for a collection ends what has ended of it, all or a slice, and nothing that lives. */
+static void settle(Engine *engine, int db, Span key, bool whole, int64_t now_ms) {
+    uint64_t hash = keyspace_hash(engine, key);
+    Record *head = family_head(engine, db, hash, key, now_ms);
+    if (!head)
+        return;
+    Family *family = family_of(engine, head);
+    uint64_t living = living_members(family, now_ms), before = family->count;
+    int64_t ended = family_settle(engine, head, now_ms);
+    if (ended < 0 && before <= SETTLED_AT_ONCE)
+        abort(); /* only a crowd is ended in slices */
+    head = family_head(engine, db, hash, key, now_ms);
+    if (whole && head) {
+        family_settled(engine, head, now_ms);
+        head = family_head(engine, db, hash, key, now_ms);
+    }
+    if (!head && living)
+        abort();
+    family = head ? family_of(engine, head) : NULL;
+    if (head && (living_members(family, now_ms) != living
+                 || ((whole || ended >= 0) && family->count - family->dying != living)))
+        abort();
+}
+
+/* Members with ends of their own, more than end in one slice at times. */
+static void store_members(Engine *engine, int db, const uint8_t *bytes, size_t len, int64_t now_ms) {
+    if (len < 2)
+        return;
+    Span key = {bytes, 1};
+    uint64_t hash = keyspace_hash(engine, key);
+    settle(engine, db, key, bytes[1] & 2, now_ms);
+    if (!family_head(engine, db, hash, key, now_ms)
+        && (keyspace_row(engine, db, hash, key, now_ms)
+            || !family_found(engine, db, hash, key, (uint8_t)(1 + bytes[1] / 4 % 3), now_ms + 900, false, now_ms)))
+        return;
+    for (size_t number = 0; number < len * (bytes[1] & 1 ? CROWD : 1); number++) {
+        Record *head = family_head(engine, db, hash, key, now_ms);
+        if (!head)
+            abort();
+        uint8_t byte = bytes[number % len], name[2] = {(uint8_t)number, (uint8_t)(number >> 8)}, score[8] = {byte};
+        Span value = {record_kind(head) == ZSET ? score : bytes, record_kind(head) == ZSET ? 8 : number % 3 % len};
+        bool is_new;
+        if (!family_put(engine, head, (Span){name, 2}, record_kind(head) == SET ? (Span){NULL, 0} : value,
+                        byte & 1 ? now_ms + 1 + byte / 2 * 9 : 0, now_ms, &is_new))
+            return;
+    }
+}
+
 /* EXEC: what is kept runs, and what is handed back is answered. */
 static void run_queued(Engine *engine, Session *session, size_t reply_bytes_max, int64_t now_ms) {
     Command handed;
@@ -350,7 +417,7 @@ static void serve(Engine *engine, Session *session, uint8_t *data, size_t len, i
 
 static void step(Engine *engine, Session *session, uint8_t kind, uint8_t *bytes, size_t len, int64_t *now_ms) {
     Buffer out = {0};
-    switch (kind % 12) {
+    switch (kind % 13) {
     default: serve(engine, session, bytes, len, *now_ms); break;
     case 3: store_many(engine, session->db, bytes, len, *now_ms); break;
     case 4: *now_ms += (int64_t)len * 3; keyspace_expire(engine, *now_ms, 100); break;
@@ -367,6 +434,7 @@ static void step(Engine *engine, Session *session, uint8_t kind, uint8_t *bytes,
             compare(engine, bytes, len, *now_ms);
         break;
     case 11: keyspace_restamp(engine, *now_ms); break;
+    case 12: store_members(engine, session->db, bytes, len, *now_ms); break;
     case 9:
         if (*now_ms > NOW_MS + 5000) /* the clock is set back */
             *now_ms -= 4000;

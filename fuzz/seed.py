@@ -44,7 +44,7 @@ def steps(*pairs: tuple[int, bytes]) -> bytes:
 
 # what kind of node takes an input is read from its size, see fuzz_store.c
 PEERS, SEALED, SEALS, FAILS, LATE = 1, 2, 4, 8, 16
-MANY, SOON, LATER, MERGE, DRAIN, BACK, COMPARE, RESTAMP = 3, 4, 5, 6, 7, 9, 10, 11
+MANY, SOON, LATER, MERGE, DRAIN, BACK, COMPARE, RESTAMP, MEMBERS = 3, 4, 5, 6, 7, 9, 10, 11, 12
 
 TABLE = (  # steps that end while lines are allocated, moved or freed
     (MANY, bytes(range(100))), (MANY, b"x" * 164), (SOON, b"x" * 9), (MANY, b"x" * 198), (SOON, b"x" * 99),
@@ -67,6 +67,16 @@ VALUES = (
      request(b"A" + b"y" * 60, b"k") + request(b"B" + b"z" * 60, b"k") + request(b"GET", b"k") + request(b"R", b"k")),
     (MANY, b"\xff" * 30), (0, request(b"INCR", b"n") + request(b"APPEND", b"n") + request(b"STRLEN", b"n")),
     (0, b"".join(request(b"GET", bytes((n, 0))) for n in range(9))), (SOON, b"x" * 99),
+)  # fmt: skip
+
+# Collections whose members end before they do: a few, a crowd, and one of which all end in one millisecond.
+FEW, ALL_AT_ONCE = b"f\0" + bytes(range(1, 60, 2)), b"a\1" + b"\x09" * 250
+ENDS = (
+    (MEMBERS, FEW), (MEMBERS, b"c\4" + bytes(range(250))), (MEMBERS, ALL_AT_ONCE),
+    (0, request(b"HLEN", b"f") + request(b"SCARD", b"c") + request(b"HLEN", b"a")), (4, b"x" * 20),
+    (0, request(b"HLEN", b"a") + request(b"HGETALL", b"f") + request(b"SRANDMEMBER", b"c", b"3")), (MEMBERS, b"a\0"),
+    (MEMBERS, b"c\6" + bytes(range(250))), (SOON, b"xx"), (MEMBERS, b"a\2"), (4, b"x" * 200), (MEMBERS, b"c\0"),
+    (0, request(b"W") + request(b"HLEN", b"c")), (SOON, b"x" * 6), (MEMBERS, b"c\2"), (MEMBERS, FEW), (DRAIN, b"xxxx"),
 )  # fmt: skip
 
 
@@ -128,6 +138,7 @@ def main() -> None:
         "values": VALUES,
         "multi": MULTI,
         "counters": COUNTERS,
+        "ends": ENDS,
     }.items():
         for mode in modes:
             (HERE / "store" / f"{name}{mode:02}").write_bytes(sized(steps(*plan), mode))
