@@ -13,6 +13,7 @@ from tests.peers.enclave import enclave, until, until_ready
 from tests.peers.test_joining import once_decided, reborn
 
 LIFE_S = 900
+MANY = 2_500  # more members than the fast path of COPY copies
 ONCE_IF = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('INCR', KEYS[1]) else return 'another' end"
 
 
@@ -22,7 +23,9 @@ def fill(client: "redis.Redis") -> None:
     client.sadd("s", "a", "b")
     client.sadd("s2", "b", "z")
     client.zadd("z", {"m": 5, "n": 7})
-    for key in ("h", "h2", "s", "s2", "z"):
+    client.hset("many", mapping=dict.fromkeys(map(str, range(MANY)), "v"))
+    client.sadd("old", "member")
+    for key in ("h", "h2", "s", "s2", "z", "many", "old"):
         client.expire(key, LIFE_S)
     for key, value in (("text", "v"), ("source", "v"), ("named", "r"), ("taken", "v"), ("script", "10")):
         client.set(key, value, ex=LIFE_S)
@@ -62,6 +65,13 @@ def questions(client: "redis.Redis") -> list[tuple[Callable[[], object], object]
         (lambda: client.exists("text", "h", "nowhere"), 2),
         (lambda: client.getex("text", ex=500), b"v"),
         (lambda: client.copy("source", "copied"), True),
+        (lambda: client.copy("many", "old"), False),
+        (lambda: client.copy("many", "old", replace=True), True),
+        (lambda: client.hlen("old"), MANY),
+        (lambda: client.copy("z", "old", replace=True), True),
+        (lambda: client.zrange("old", 0, -1), [b"m", b"n"]),
+        (lambda: client.rename("many", "z2"), True),
+        (lambda: client.hlen("z2"), MANY),
         (lambda: client.msetnx({"source": 1, "new": 1}), False),
         (lambda: client.getset("source", "w"), b"v"),
         (lambda: client.getdel("taken"), b"v"),
@@ -94,5 +104,7 @@ def has_all(client: "redis.Redis") -> bool:
         client.hmget("h", "count", "field") == [b"101", b"z"]
         and client.smembers("s") == {b"a", b"q", b"z"}
         and client.zrange("z", 0, -1) == [b"m", b"n"]
+        and client.zrange("old", 0, -1) == [b"m", b"n"]
+        and client.hlen("z2") == MANY
         and client.mget("script", "renamed", "text") == [b"16", b"r", None]
     )
