@@ -231,7 +231,7 @@ def pattern(parser: ArgumentParser, text: str) -> re.Pattern[str]:
 
 
 def main(argv: list[str]) -> int:
-    parser = options.parser_for("commands", "What other commands cost, and transactions.", SERVERS, 3600)
+    parser = options.parser_for("commands", "What other commands cost, and transactions.", SERVERS, 10_800)
     parser.add_argument(
         "--turns", type=options.positive, default=3, metavar="N", help="how often each server has its turn (default 3)"
     )
