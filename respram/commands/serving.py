@@ -17,12 +17,15 @@ from functools import partial
 from respram.catalog import find
 from respram.commands.acl_rights import BY_NAME, BadRule
 from respram.commands.acl_user import User, apply, full_user, gather
+from respram.commands.blocking import stop_waiting
 from respram.commands.dispatch import dispatch
 from respram.commands.elsewhere import SCRIPTS, TRAVELS
 from respram.commands.node import GONE, Conn, Node
+from respram.commands.reply import NIL_ARRAY, encode
 from respram.commands.transactions import leave
 from respram.engine.api import Session
 from respram.frozen import dataclass
+from respram.slots import first_key, slot_of
 from respram.wire.messages import CLOSES, DONE, FORGOTTEN, LATER, LETS_GO, TOGETHER, Forward
 
 FREE_MAX = 64  # idle sessions kept for the next forwards
@@ -71,6 +74,7 @@ class Serving:
         self.node = node
         self.free: list[Conn] = []
         self.rights: dict[bytes, User] = {}
+        self.waiting: dict[Conn, None] = {}  # suspended
 
     def serve(self, forward: Forward, now_ms: int, done: Done, later: Later) -> None:
         node = self.node
@@ -109,13 +113,31 @@ class Serving:
                 if conn.transport is not waits:
                     return  # it was woken before this time and has gone on
                 conn.transport = GONE
+                self.waiting.pop(conn, None)
+                if conn.blocked_until_ms and self._is_elsewhere(forward):
+                    # It has done nothing. The node that decides now pops what it sees, and this one would do so too.
+                    is_over = now_ms >= conn.blocked_until_ms
+                    stop_waiting(conn)
+                    engine.close(session)
+                    done(Served(DONE, encode(NIL_ARRAY, forward.proto)) if is_over else Served(LATER))
+                    return
                 engine.resume(session)
                 self._go_on(conn, forward, replies + bytes(engine.feed(session, b"", now_ms)), now_ms, done, later)
 
             conn.transport = waits = Waits(partial(later, 0, again))
+            self.waiting[conn] = None
             later(conn.suspended_until_ms, again)
             return
         self._end(conn, replies, done)
+
+    def moved(self) -> None:
+        """Homes have changed: pops that wait here for keys of others are to be asked for there."""
+        for conn in [conn for conn in self.waiting if conn.blocked_until_ms]:
+            conn.wake()
+
+    def _is_elsewhere(self, forward: Forward) -> bool:
+        homes = self.node.homes
+        return homes is not None and not homes.is_here(slot_of(first_key(forward.keys)))
 
     def _end(self, conn: Conn, replies: bytes, done: Done) -> None:
         engine, session = self.node.engine, conn.session

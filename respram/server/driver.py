@@ -218,6 +218,7 @@ class Driver:
         self.node.engine.use_homes(table.tobytes() if table is not None else None)
         self.node.homes = self.decisions if table is not None else None
         self.node.engine.gather = self.decisions.gather if table is not None else None
+        self.serving.moved()
 
     def decide_anew(self) -> None:
         self._use_homes()

@@ -1,5 +1,8 @@
 """What other nodes forward is run here, with what they may and no more, and sessions are used again."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
 import pytest
 
 from respram.commands.serving import FREE_MAX, Served, Serving
@@ -39,6 +42,43 @@ def test_it_is_said_that_more_was_written_than_the_records_tell(rig: Rig, kind: 
     assert partial(b"COPY", b"k", b"k", b"DB", b"2")
     assert partial(b"EVAL", b"return 1", b"1", b"k"), "a script may write what it does not name"
     assert not partial(b"INCR", b"k"), "the session does not keep it"
+
+
+@dataclass(slots=True)
+class Homes:
+    """Of all keys: here or elsewhere."""
+
+    here: bool = True
+
+    def is_here(self, slot: int) -> bool:
+        return self.here
+
+
+@pytest.mark.parametrize("end", ["a member comes", "it is told", "its time is up"])
+def test_a_pop_that_waits_where_its_key_has_its_home_no_more_takes_nothing(rig: Rig, end: str) -> None:
+    """Another node decides by then, and pops what it sees: the member would be given to two."""
+    serving, done, later = Serving(rig.node), list[Served](), list[Callable[[int], None]]()
+    homes = rig.node.homes = Homes()  # type: ignore[assignment]
+    forward = Forward(1, 1, ALONE, 0, 0, 2, b"", b"", pack_keys([b"q"]), b"", b"", request(b"BZPOPMIN", b"q", b"5"))
+    serving.serve(forward, rig.now_ms, done.append, lambda at_ms, go_on: later.append(go_on))
+    assert not done and len(later) == 1
+    serving.moved()
+    later[-1](rig.now_ms)
+    assert not done and len(later) == 3, "the home is here, and it waits on"
+    homes.here = False
+    if end == "it is told":
+        serving.moved()
+    else:
+        rig.advance(5_000 if end == "its time is up" else 10)
+        assert served(serving, rig, (b"ZADD", b"q", b"1", b"m"), keys=(b"q",)).replies == b":1\r\n"
+    assert not done
+    later[-1](rig.now_ms)
+    assert done == [Served(DONE, b"*-1\r\n") if end == "its time is up" else Served(LATER)]
+    for go_on in later:
+        go_on(rig.now_ms)
+    assert len(done) == 1 and not rig.node.blocked
+    left = b":0\r\n" if end == "it is told" else b":1\r\n"
+    assert served(serving, rig, (b"ZCARD", b"q"), keys=(b"q",)).replies == left
 
 
 def test_it_decides_whatever_its_own_table_says(rig: Rig) -> None:
