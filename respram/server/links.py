@@ -23,6 +23,7 @@ from respram.server.secret import Trust, name_shown, number_shown
 DIAL_S = 5.0  # until a connection is established; the handshake has its own limit
 WINDOW_BYTES = 16 << 20  # unsent on one link besides the largest frame: the core keeps less in flight
 FAREWELL_S = 0.3  # for the last bytes to the peers while the node stops
+HEARD_S = 0.2  # of these: until the peers have read the goodbye, and hang up
 UNREACHED_MAX = 1024  # addresses whose failure has been logged
 _NEW = tuple.__new__  # of a NamedTuple it saves a call: the time is read for each message
 RENEWED = "renewed"  # the reason for closing links after a secret is no longer trusted
@@ -69,12 +70,19 @@ class Links:
         self.door.close()
 
     async def farewell(self) -> None:
-        """Ends all links, after a moment for what is still to be sent."""
+        """Ends all links, after a moment for what is still to be sent.
+
+        Peers hang up when they have read the goodbye. If this node closed first, the kernel would refuse what they
+        still write, and they would take the link for lost without having read the last answers and the goodbye.
+        """
         for task in tuple(self.dials):
             task.cancel()
+        begun_s = self.loop.time()
+        while self.loop.time() < begun_s + HEARD_S and any(self._greeted(link) for link in self.table.values()):
+            await asyncio.sleep(0.005)
         for link in tuple(self.table.values()):
             link.close("stopping")
-        end = self.loop.time() + FAREWELL_S
+        end = begun_s + FAREWELL_S
         while self.table and self.loop.time() < end:
             await asyncio.sleep(0.005)
         for link in tuple(self.table.values()):

@@ -122,3 +122,26 @@ def test_an_orderly_stop_is_noticed_at_once_and_a_silent_end_soon() -> None:
             await until(lambda: len(two.driver.replica.core.neighbours.greeted()) == 1)
 
     run(main)
+
+
+def test_who_stops_hangs_up_behind_its_peers() -> None:
+    """A peer that writes to a closed link loses what it has not read yet: the last answers, and the goodbye."""
+
+    async def main() -> None:
+        async with parties(2) as (one, two):
+            (theirs,) = two.driver.links.table.values()
+            kept: list[bytes] = []
+            read, theirs.data_received = theirs.data_received, kept.append  # type: ignore[method-assign,assignment]
+            one.driver.deafen()
+            stopping = asyncio.ensure_future(one.driver.stop())
+            await until(lambda: bool(kept))
+            theirs.write(b"what crosses the goodbye")
+            await asyncio.sleep(0.05)
+            assert not theirs.closing, "it was refused"
+            for piece in kept:
+                read(piece)
+            theirs.data_received = read  # type: ignore[method-assign]
+            await until(lambda: any("event=left" in line for line in two.lines), 2)
+            await stopping
+
+    run(main)
