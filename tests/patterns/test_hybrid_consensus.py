@@ -45,8 +45,9 @@ def kind(output: str) -> str:
     """What must be alike in two runs. A number alone on its line stays; elsewhere any but nothing becomes N."""
     output = re.sub(r"(?<![0-9a-f])[0-9a-f]{16}(?![0-9a-f])", "NODE", output)
     output = re.sub(r"127\.0\.0\.1:\d+", "ADDRESS", output)
-    # a busy machine may have repaired one while the node joined
-    output = re.sub(r"(?<=records_repaired:)\d+", "SOME", output)
+    # a busy machine may have repaired one while the node joined, or all before the dump brought them
+    output = re.sub(r"(?<=records_repaired:)\d+|(?<=bootstrap_records:)\d+", "SOME", output)
+    output = re.sub(r"(?<=records=)\d+(?= bytes=)|(?<= bytes=)\d+", "SOME", output)
     lines = (
         line if line.isdigit() else re.sub(r"(?<![\w.])(?!0\b)\d[\d.]*s?\b", "N", line) for line in output.splitlines()
     )
