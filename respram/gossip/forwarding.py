@@ -84,7 +84,7 @@ class Asked:
     number: int = 0  # of the forward that was sent; 0: it waits
     home: int = NOBODY  # the member that it is sent to
     sent_ms: int = 0
-    link: int = 0  # the link that it was sent on; 0: none, or several
+    link: int = 0  # the link that it was sent on; 0: none, several, or it is known to have been run
     towards: int = NOBODY  # the member that another home named instead
     size: int = 0
     ahead: int = 0  # answers under this number that came before their push
@@ -266,6 +266,7 @@ class Forwarding:
                 raise PeerError("ANSWER is ahead of its push again and again")
             self.retried += 1
             self._forget_parts(asked)
+            asked.link = 0  # it was run: a goodbye before the next answer does not mean that it was not
             self.host.send(link.id, self._frame(asked, self._records_along(asked), again=1))
             return
         if message.records:
