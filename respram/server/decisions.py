@@ -71,6 +71,16 @@ class Batch:
     def commands(self) -> int:
         return sum(self.counts)
 
+    def add(
+        self, asker: Asker, commands: int, payload: bytes, keys: bytes, place: tuple[Waiting, int] | None = None
+    ) -> None:
+        self.askers.append(asker)
+        self.counts.append(commands)
+        self.waits.append(place)
+        self.payloads.append(payload)
+        self.keys.append(keys)
+        self.payload_bytes += len(payload)
+
     def put(self, replies: bytes, engine: Engine, home: int) -> None:
         """Fills in replies of the member `home` (0: this node). Raises ValueError before any client is told."""
         pieces = engine.cut_replies(replies, self.counts)
@@ -179,13 +189,8 @@ class Decisions:
         rights, groups = deputy_of_run(conn, run), run.groups
         home, commands, payload, keys = groups[0]
         batch = self._batches.get((home, session.db, session.proto, rights)) if len(groups) == 1 else None
-        if batch is not None and batch.payload_bytes + len(payload) < BATCH_BYTES_MAX:  # forward_run, without its calls
-            batch.askers.append(conn)
-            batch.counts.append(commands)
-            batch.waits.append(None)
-            batch.payloads.append(payload)
-            batch.keys.append(keys)
-            batch.payload_bytes += len(payload)
+        if batch is not None and batch.payload_bytes + len(payload) < BATCH_BYTES_MAX:  # as nearly always
+            batch.add(conn, commands, payload, keys)
             if home:
                 self.forwarded += commands
         elif not self.forward_run(conn, run, rights):
@@ -205,12 +210,7 @@ class Decisions:
             batch = batches.get(place)
             if batch is None:
                 batch = batches[place] = Batch(session.db, session.proto, rights)
-            batch.askers.append(asker)
-            batch.counts.append(commands)
-            batch.waits.append((waiting, number) if waiting is not None else None)
-            batch.payloads.append(payload)
-            batch.keys.append(keys)
-            batch.payload_bytes += len(payload)
+            batch.add(asker, commands, payload, keys, (waiting, number) if waiting is not None else None)
             if home:
                 self.forwarded += commands
             if batch.payload_bytes >= BATCH_BYTES_MAX:
