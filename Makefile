@@ -92,7 +92,8 @@ trials-restarts: dev build ## 100 rolling restarts under a client that checks ea
 	$(PY) -m tests.trials.restarts $(ARGS)
 
 ATTACKS := tests/abuse tests/snapshot/test_directory.py tests/snapshot/test_keys.py tests/snapshot/test_tombstones.py \
-	tests/peers/test_strangers.py tests/peers/test_rotation.py tests/peers/test_certificates.py \
+	tests/peers/test_strangers.py tests/peers/test_forged_tombstones.py tests/peers/test_rotation.py \
+	tests/peers/test_certificates.py \
 	tests/peers/test_identity.py tests/peers/test_expulsion.py tests/peers/test_first_peer.py \
 	tests/engine/test_wiped.py tests/server/test_guard.py tests/server/test_client.py \
 	tests/server/test_stopping.py tests/server/test_loading.py tests/server/test_pump_crowds.py \

@@ -43,7 +43,7 @@ from respram.gossip.repair import ENDING_MS, YOUNG_MS
 from respram.gossip.states import JOINING
 from respram.gossip.timers import Now
 from respram.slots import first_key, slot_of
-from respram.snapshot.keys import SegmentKey
+from respram.snapshot.keys import SegmentKey, Tombstone
 from respram.wire.codec import encode
 from respram.wire.frames import Frames
 from respram.wire.messages import LATER, Forward
@@ -307,8 +307,8 @@ class Replica:
         return good, self._done(effects, now)
 
     # -- this node's snapshots --------------------------------------------------------------------------
-    def share_keys(self, entries: Iterable[SegmentKey], dropped: Iterable[bytes], now: Now) -> list[Output]:
-        return self._done(self.core.share_keys(entries, dropped, now), now)
+    def share_keys(self, entries: Iterable[SegmentKey], tombstones: Iterable[Tombstone], now: Now) -> list[Output]:
+        return self._done(self.core.share_keys(entries, tombstones, now), now)
 
     def restored(self, records: int, now: Now) -> list[Output]:
         return self._done(self.core.restored(records, now), now)

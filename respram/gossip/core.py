@@ -54,7 +54,7 @@ from respram.gossip.timers import Now, Timer, Timers
 from respram.gossip.tree import Tree
 from respram.gossip.truths import Truths
 from respram.gossip.witnesses import Witnesses
-from respram.snapshot.keys import SegmentKey
+from respram.snapshot.keys import SegmentKey, Tombstone
 from respram.wire import messages as wire
 from respram.wire.messages import PUBLICATION_KIND, RECORDS_KIND, Message
 
@@ -383,10 +383,10 @@ class Core:
         good = self.expulsions.take(data)
         return good, self._taken()
 
-    def share_keys(self, entries: Iterable[SegmentKey], dropped: Iterable[bytes], now: Now) -> list[Effect]:
+    def share_keys(self, entries: Iterable[SegmentKey], tombstones: Iterable[Tombstone], now: Now) -> list[Effect]:
         """Keys of segments that this node made or took out of use; the ring has them, or has them no more."""
         self.now = now
-        self.segment_keys.share(entries, dropped)
+        self.segment_keys.share(entries, tombstones)
         return self._taken()
 
     def restored(self, records: int, now: Now) -> list[Effect]:

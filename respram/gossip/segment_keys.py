@@ -3,8 +3,8 @@
 A node that restarts has lost its keys and finds its files locked; its peers have the keys. So a node that makes a
 segment sends its key to every node that it is linked to, and a new link begins with all keys held. A node that is not a
 direct peer gets news once, from a peer that passes it on. Each node destroys a key with its bucket, by its own clock,
-or when the owner says that the file is gone. The owner sends that as a tombstone, so that no node that was cut off
-meanwhile hands the key back.
+or when the owner proves with a tombstone that the file is gone. Every node keeps the tombstone, so that none that was
+cut off meanwhile hands the key back.
 """
 
 from collections.abc import Iterable
@@ -16,7 +16,16 @@ from respram.gossip.members import AddressBook
 from respram.gossip.neighbours import Neighbours
 from respram.gossip.timers import KeysExpire
 from respram.snapshot.buckets import SHIFTS
-from respram.snapshot.keys import KEYS_MAX, SegmentKey, SegmentKeys, id_of, pack, unpack, unpack_ids
+from respram.snapshot.keys import (
+    KEYS_MAX,
+    NO_COMMITMENT,
+    SegmentKey,
+    SegmentKeys,
+    Tombstone,
+    pack,
+    unpack,
+    unpack_tombstones,
+)
 from respram.wire.messages import Keys
 
 BUCKET_MS_MAX = 2 << SHIFTS[-1]  # the widest bucket, plus the distance to its edge
@@ -30,29 +39,32 @@ class SegmentKeySharing:
     keys: SegmentKeys = field(default_factory=SegmentKeys)  # this node's and its peers'
     timer: bool = False
 
-    def share(self, entries: Iterable[SegmentKey], dropped: Iterable[bytes]) -> None:
-        """Sends keys made here, and ids of keys whose files are gone. The ring has been updated already.
+    def share(self, entries: Iterable[SegmentKey], tombstones: Iterable[Tombstone]) -> None:
+        """Sends keys made here, and tombstones of keys whose files are gone. The ring has been updated already.
         """
-        ids = list(dropped)
-        self._tell(Keys(pack([*entries, *self.keys.tombstones(ids)]), b"".join(ids)), None)
+        self._tell(Keys(pack(entries), pack(tombstones)), None)
         self.arm_timer()
 
     def linked(self, link: Link) -> None:
-        held = [*self.keys.tombstones(), *self.keys.entries()]
-        if link.same_enclave and held:
-            for at in range(0, len(held), KEYS_MAX):
-                self.host.send(link.id, Keys(pack(held[at : at + KEYS_MAX]), b""))
+        """Sends all tombstones, and then all keys."""
+        if not link.same_enclave:
+            return
+        tombstones, keys = list(self.keys.tombstones()), list(self.keys.shared())
+        for at in range(0, len(tombstones), KEYS_MAX):
+            self.host.send(link.id, Keys(b"", pack(tombstones[at : at + KEYS_MAX])))
+        for at in range(0, len(keys), KEYS_MAX):
+            self.host.send(link.id, Keys(pack(keys[at : at + KEYS_MAX]), b""))
 
     def receive(self, link: Link, message: Keys) -> None:
-        entries, ids = unpack(message.entries), unpack_ids(message.dropped)
+        entries, tombstones = unpack(message.entries), unpack_tombstones(message.dropped)
         teller = link.peer.number if link.peer is not None else 0
         now_ms, most_ms = self.host.now.wall_ms, self._end_ms_max()
-        good = [one for one in entries if one.end_ms <= most_ms and (one.is_tombstone or one.id == id_of(one.key))]
+        gone = [one for one in tombstones if now_ms < one.end_ms <= most_ms and self.keys.bury(one, teller)]
+        good = [one for one in entries if one.end_ms <= most_ms and one.commitment != NO_COMMITMENT]
         self.keys.refused += len(entries) - len(good)
         news = [one for one in good if now_ms < one.end_ms and self.keys.add(one, teller)]
-        gone = [id for id in ids if self.keys.drop(id, teller)]
         if (news or gone) and len(self.book.enclave) > self.host.policy.direct_peers_max:
-            self._tell(Keys(pack([*news, *self.keys.tombstones(gone)]), b"".join(gone)), link)
+            self._tell(Keys(pack(news), pack(gone)), link)
         self.arm_timer()
 
     def _end_ms_max(self) -> int:

@@ -38,7 +38,7 @@ from respram.server.decisions import Decisions
 from respram.server.links import Links, now
 from respram.server.secret import Trust
 from respram.server.waiting import Name, Waiting
-from respram.snapshot.keys import SegmentKey
+from respram.snapshot.keys import SegmentKey, Tombstone
 from respram.wire.messages import LATER, Forward
 
 LOOK_AGAIN_S = 60.0  # between two resolutions of the names of --join
@@ -359,8 +359,8 @@ class Driver:
     def forget(self, waiter: Waiter) -> None:
         self.waiting.forget(waiter)
 
-    def share_keys(self, entries: Iterable[SegmentKey], dropped: Iterable[bytes]) -> None:
-        self.carry(self.replica.share_keys(entries, dropped, now()))
+    def share_keys(self, entries: Iterable[SegmentKey], tombstones: Iterable[Tombstone]) -> None:
+        self.carry(self.replica.share_keys(entries, tombstones, now()))
 
     def restored(self, records: int) -> None:
         self.carry(self.replica.restored(records, now()))

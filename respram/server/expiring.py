@@ -21,7 +21,17 @@ from pathlib import Path
 from respram.errors import ConfigError, PeerError
 from respram.record import DATABASES, MARKS, Record, is_member, key_of, pack, unpack
 from respram.server import snapshot_files as files
-from respram.snapshot.keys import KEY_BYTES, RING_BYTES_MAX, SALT_BYTES, SegmentKey, id_of, lock_ring, unlock_ring
+from respram.snapshot.keys import (
+    KEY_BYTES,
+    PROOF_BYTES,
+    RING_BYTES_MAX,
+    SALT_BYTES,
+    SegmentKey,
+    commitment_to,
+    lock_ring,
+    segment_key,
+    unlock_ring,
+)
 from respram.snapshot.segment import FRAME_BYTES, HEADER, MAGIC, Header, Sealer, Unreadable
 from respram.stamp import from_ms
 
@@ -190,9 +200,9 @@ def _rewrite(
         return None
     if not values:
         return entry
-    key = secrets.token_bytes(KEY_BYTES)
-    made = SegmentKey(id_of(key), one.header.bucket.end_ms, key)
-    sealer = Sealer(Header(one.header.bucket, one.header.owner, made.id, now_ms), key)
+    key, proof = secrets.token_bytes(KEY_BYTES), secrets.token_bytes(PROOF_BYTES)
+    made = segment_key(one.header.bucket.end_ms, key, commitment_to(proof))
+    sealer = Sealer(Header(one.header.bucket, one.header.owner, made.id, now_ms, proof), key)
     path, data, pending = _part(one, made), [sealer.header], b""
     for piece in pieces:
         pending += piece

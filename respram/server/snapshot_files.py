@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from respram.snapshot.buckets import Bucket
-from respram.snapshot.segment import FRAME_HEAD, HEADER, Header, Opener, Unreadable, read_header, size_of
+from respram.snapshot.segment import FRAME_HEAD, HEADER_BYTES_MAX, Header, Opener, Unreadable, read_header, size_of
 
 FILES_MAX = 100_000  # files of a directory that are read; a node never writes so many
 RING = "keys.ring"
@@ -82,7 +82,7 @@ def look(folder: Path, owner: bytes) -> tuple[list[Found], list[tuple[str, str]]
             try:
                 with open(path, "rb", opener=_open) as file:
                     found.append(
-                        Found(path, read_header(file.read(HEADER.size), owner), os.fstat(file.fileno()).st_size)
+                        Found(path, read_header(file.read(HEADER_BYTES_MAX), owner), os.fstat(file.fileno()).st_size)
                     )
             except (Unreadable, OSError) as error:
                 bad.append((name, str(error) if isinstance(error, Unreadable) else "unreadable"))
@@ -93,7 +93,7 @@ def read(found: Found, key: bytes, frame_bytes_max: int) -> Iterator[bytes]:
     """The packed records of each frame. Unreadable where it breaks off: what came before is good."""
     opener = Opener(found.header, key)
     with open(found.path, "rb", opener=_open) as file:
-        file.seek(HEADER.size)
+        file.seek(found.header.size)
         last = False
         while not last:
             head = file.read(FRAME_HEAD.size)

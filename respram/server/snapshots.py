@@ -39,7 +39,17 @@ from respram.server.driver import Driver
 from respram.server.restoring import Earlier, Restored
 from respram.snapshot import buckets
 from respram.snapshot.buckets import Bucket, Sum
-from respram.snapshot.keys import KEY_BYTES, MADE_HERE, SALT_BYTES, SegmentKey, SegmentKeys, id_of, lock_ring
+from respram.snapshot.keys import (
+    KEY_BYTES,
+    MADE_HERE,
+    PROOF_BYTES,
+    SALT_BYTES,
+    SegmentKey,
+    SegmentKeys,
+    commitment_to,
+    lock_ring,
+    segment_key,
+)
 from respram.snapshot.segment import FRAME_BYTES, Header, Sealer, owner_of
 
 STEP_BYTES = 32 << 10  # of records in one step of the walk: 1 to 2 ms in the pure engine
@@ -63,19 +73,21 @@ class Held(NamedTuple):
     sum: Sum
     size: int
     stale_ms: int  # when the first value ends that the bucket would outlive; 0: none does
+    proof: bytes
 
 
 class Draft:
     """A segment in the making."""
 
-    __slots__ = ("bucket", "sum", "entry", "part", "sealer", "pending", "stale_ms", "begun")
+    __slots__ = ("bucket", "sum", "entry", "part", "sealer", "pending", "stale_ms", "begun", "proof")
 
     def __init__(self, folder: Path, bucket: Bucket, sum: Sum, owner: bytes, now_ms: int) -> None:
         self.bucket, self.sum = bucket, sum
+        self.proof = secrets.token_bytes(PROOF_BYTES)
         key = bytearray(secrets.token_bytes(KEY_BYTES))
-        self.entry = SegmentKey(id_of(key), bucket.end_ms, key)
+        self.entry = segment_key(bucket.end_ms, key, commitment_to(self.proof))
         self.part = folder / (files.name_of(bucket, self.entry.id) + files.PART)
-        self.sealer = Sealer(Header(bucket, owner, self.entry.id, now_ms), self.entry.key)
+        self.sealer = Sealer(Header(bucket, owner, self.entry.id, now_ms, self.proof), self.entry.key)
         self.pending = bytearray()
         self.stale_ms = 0
         self.begun = False
@@ -99,7 +111,7 @@ class Draft:
         return self.part.with_name(self.part.name.removesuffix(files.PART))
 
     def held(self, size: int) -> Held:
-        return Held(self.final, self.entry.id, self.sum, size, self.stale_ms)
+        return Held(self.final, self.entry.id, self.sum, size, self.stale_ms, self.proof)
 
 
 class Snapshots:
@@ -292,7 +304,7 @@ class Snapshots:
             return
         # All living records are in segments of this boot now: older and empty files are useless.
         gone = [self.current.pop(bucket) for bucket in list(self.current) if bucket not in sums]
-        gone += [Held(one.path, one.header.key_id, Sum(0, 0), 0, 0) for one in self.loaded]
+        gone += [Held(one.path, one.header.key_id, Sum(0, 0), 0, 0, one.header.proof) for one in self.loaded]
         self.loaded = []
         if gone:
             await self._retire(gone)
@@ -405,7 +417,7 @@ class Snapshots:
         for draft in drafts:
             held = self.current.get(draft.bucket)
             if held is None or held.key_id != draft.entry.id:
-                self.keys.drop(draft.entry.id)
+                self.keys.drop(draft.entry.id, draft.proof)
                 paths += [draft.part, draft.final]
         if paths:
             self._thread.submit(files.remove, paths)
@@ -434,11 +446,9 @@ class Snapshots:
         """Destroys versions that are no longer needed; their files are noise from then on."""
         if not old:
             return
-        ids = [held.key_id for held in old]
-        for id in ids:
-            self.keys.drop(id)
+        tombstones = [made for held in old if (made := self.keys.drop(held.key_id, held.proof)) is not None]
         if self.driver is not None:
-            self.driver.share_keys((), ids)
+            self.driver.share_keys((), tombstones)
         await self.in_thread(files.remove, [held.path for held in old])
         await self._write_ring()
 

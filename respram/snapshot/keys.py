@@ -4,25 +4,32 @@ Every version of a segment has a key of its own, so destroying a key makes a fil
 passed, and the older version of one that was written anew (what was overwritten goes with it). A key travels, and is
 kept in the ring file, as one entry:
 
-    16 bytes id | u64 end_ms | 32 bytes key                 little-endian
+    u64 end_ms | 32 bytes key | 32 bytes commitment         little-endian
 
-The id is a hash of the key, so nobody can give another key for it.
+A key that was destroyed leaves a tombstone until its bucket has passed. Without it a peer that was cut off meanwhile
+would hand the key back, and an old copy of the segment would open again. A node with a tombstone accepts the key from
+no peer.
 
-A key that was destroyed leaves a tombstone until its bucket has passed: an entry whose key is all zeros. Without it a
-peer that was cut off meanwhile would hand the key back, and an old copy of the segment would open again. A node with a
-tombstone accepts the key from no peer.
+    u64 end_ms | 32 bytes hash of the key | 32 bytes proof
+
+Only the owner can destroy a key: the proof is 32 random bytes that it drew together with the key, and the commitment is
+their hash. The proof stays in the owner's memory and in the header of the segment, where the owner finds it after a
+restart; it is shown to others in the tombstone alone. A key's id is a hash of the end, the key's hash and the
+commitment. So both entries name no id: it follows from what they hold. Nobody can give another key, end or commitment
+for an id, and a tombstone without the right proof has the id of a key that nobody holds.
 
 The ring file exists only where the operator gives a key file. It holds the entries of the node's own segments under
 AES-256-GCM; its key is derived from the operator's secret and a salt that is fresh with every writing, so no nonce
 repeats: magic | 32 bytes salt | ciphertext. Somebody with the operator's secret *and* an old copy of this file *and*
-old segments can read what should be forgotten: docs/operating.md says so.
+old segments can read what should be forgotten: docs/operating.md says so. Keys of version 6 and before had no
+commitment: they are read from the ring file, and no peer hears of them.
 """
 
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from hashlib import sha256
 from struct import Struct
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives import hashes
@@ -31,16 +38,18 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from respram.errors import PeerError
 
-ID_BYTES, KEY_BYTES, SALT_BYTES = 16, 32, 32
+ID_BYTES, KEY_BYTES, PROOF_BYTES, SALT_BYTES = 16, 32, 32, 32
 TOMBSTONES_MAX = 65_536  # the oldest are dropped first: all nodes were told of them long ago
-KEYS_MAX = 65_536  # of all nodes together: 4 MiB on the wire; about a hundred nodes with a few hundred segments each
-RING_MAGIC = b"RSPRING1"
+KEYS_MAX = 65_536  # of all nodes together: 4.5 MiB on the wire; about a hundred nodes with a few hundred segments each
+RING_MAGIC, EARLIER_RING_MAGIC = b"RSPRING2", b"RSPRING1"
 RING_BYTES_MAX = 64 << 20  # a larger file was not written by this program
 QUOTA_SHARE = 4  # of others' keys, and of tombstones, one in this many may come from one peer
 HERE, MADE_HERE = 0, -1  # in place of a peer's number: from a file of this node; made in this boot
-_ENTRY = Struct("<16sQ32s")
+_ENTRY = Struct("<Q32s32s")
+_EARLIER_ENTRY = Struct("<16sQ32s")  # of a ring file of version 6 or before
+_END = Struct("<Q")
 _SIZE = Struct("<I")
-NO_KEY = bytes(KEY_BYTES)
+NO_COMMITMENT = bytes(32)
 _NONCE = bytes(12)  # each key is used once
 
 
@@ -48,18 +57,21 @@ class SegmentKey(NamedTuple):
     id: bytes
     end_ms: int  # of the bucket: then the key is destroyed
     key: bytes | bytearray
+    commitment: bytes = NO_COMMITMENT
 
-    @property
-    def is_tombstone(self) -> bool:
-        return self.key == NO_KEY
+
+class Tombstone(NamedTuple):
+    id: bytes
+    end_ms: int
+    key_hash: bytes
+    proof: bytes
 
 
 class SegmentKeys:
     """Keys by id. What is dropped is overwritten first; copies that Python made on the way are not in reach.
 
     Keys of this node's own segments, and of files that it waits to read, always find room. What a peer tells of others'
-    is a favour within its quota: one that tells of more than anybody has cannot push out the others'. Nor can it
-    destroy a key that this node made itself: only the owner decides which of its keys exist.
+    is a favour within its quota: one that tells of more than anybody has cannot push out the others'.
     """
 
     def __init__(self, keys_max: int = KEYS_MAX, tombstones_max: int = TOMBSTONES_MAX) -> None:
@@ -67,26 +79,22 @@ class SegmentKeys:
         self.tombstones_max = tombstones_max
         self.refused = 0  # keys without room, or with an end that no bucket has
         self.wanted: set[bytes] = set()  # keys of files on this node
-        self._keys: dict[bytes, tuple[int, bytearray, int]] = {}  # end of the bucket, key, and the node that sent it
+        self._keys: dict[bytes, tuple[SegmentKey, int]] = {}  # each with the node that sent it
         self._ids_of: dict[int, dict[bytes, None]] = {}  # keys by their sender, in order of arrival
-        self._gone: dict[int, OrderedDict[bytes, int]] = {}  # by sender: destroyed keys, and when their buckets end
-        self._teller_of: dict[bytes, int] = {}  # senders of destroyed keys
+        self._gone: dict[int, OrderedDict[bytes, Tombstone]] = {}  # destroyed keys, by sender
+        self._teller_of: dict[bytes, int] = {}  # senders of tombstones
 
     def __len__(self) -> int:
         return len(self._keys)
 
     def add(self, entry: SegmentKey, teller: int = HERE) -> bool:
-        """Adds a key or a tombstone, and returns whether it is new here. `teller`: the peer that sent it, HERE or
-        MADE_HERE.
-        """
-        if entry.is_tombstone:
-            return self._bury(entry.id, entry.end_ms, teller)
+        """Adds a key, and returns whether it is new here. `teller`: the peer that sent it, HERE or MADE_HERE."""
         if entry.id in self._keys or entry.id in self._teller_of:
             return False
         if not self._has_room(entry.id, teller):
             self.refused += 1
             return False
-        self._keys[entry.id] = (entry.end_ms, bytearray(entry.key), teller)
+        self._keys[entry.id] = (entry._replace(key=bytearray(entry.key)), teller)
         self._ids_of.setdefault(teller, {})[entry.id] = None
         return True
 
@@ -112,41 +120,38 @@ class SegmentKeys:
 
     def get(self, id: bytes) -> bytearray | None:
         found = self._keys.get(id)
-        return found[1] if found is not None else None
+        return cast(bytearray, found[0].key) if found is not None else None
 
-    def drop(self, id: bytes, teller: int = HERE) -> bool:
-        """Destroys a key, and returns whether it was here and the teller may destroy it."""
-        found = self._keys.get(id)
-        if found is None or (found[2] == MADE_HERE and teller > HERE):
-            return False
+    def drop(self, id: bytes, proof: bytes) -> Tombstone | None:
+        """Destroys a key of this node's own, and returns the tombstone by which the others do. None: it was not here,
+        or it was made by a version whose keys no other node has.
+        """
+        if id not in self._keys:
+            return None
+        entry = self._keys[id][0]
+        tombstone = tombstone_of(entry.end_ms, hash_of(entry.key), proof)
         self._forget(id)
-        self._bury(id, found[0], teller)
-        return True
+        return tombstone if tombstone.id == id and self.bury(tombstone) else None
 
     def _forget(self, id: bytes) -> None:
-        _, key, teller = self._keys.pop(id)
-        key[:] = bytes(len(key))
+        entry, teller = self._keys.pop(id)
+        entry.key[:] = bytes(KEY_BYTES)  # type: ignore[index]  # add() has made it a bytearray
         del self._ids_of[teller][id]
         if not self._ids_of[teller]:
             del self._ids_of[teller]
 
-    def _bury(self, id: bytes, end_ms: int, teller: int) -> bool:
-        """Of two ends the later holds, that of the key's bucket among them: a tombstone that ended before would let the
-        key back in."""
+    def bury(self, tombstone: Tombstone, teller: int = HERE) -> bool:
+        """Destroys a key that its owner has destroyed, and returns whether that is news. Its id proves the owner."""
+        id = tombstone.id
         if id in self._teller_of:
-            gone = self._gone[self._teller_of[id]]
-            is_later = end_ms > gone[id]
-            gone[id] = max(gone[id], end_ms)
-            return is_later
+            return False
         if id in self._keys:
-            if self._keys[id][2] == MADE_HERE and teller > HERE:
+            if self._keys[id][1] == MADE_HERE and teller > HERE:  # somebody has read this node's disk
                 return False
-            end_ms = max(end_ms, self._keys[id][0])
+            self._forget(id)
         self._teller_of[id] = teller
         gone = self._gone.setdefault(teller, OrderedDict())
-        gone[id] = end_ms
-        if id in self._keys:
-            self._forget(id)
+        gone[id] = tombstone
         if len(gone) > (self.tombstones_max if teller <= HERE else max(self.tombstones_max // QUOTA_SHARE, 1)):
             self._forget_oldest(teller)
         while len(self._teller_of) > 2 * self.tombstones_max:  # those of this node, and of all others together
@@ -166,50 +171,72 @@ class SegmentKeys:
     def has_tombstones(self) -> bool:
         return bool(self._gone)
 
-    def tombstones(self, ids: Iterable[bytes] | None = None) -> Iterator[SegmentKey]:
-        """Of these keys, or of all that were destroyed before their buckets ended."""
-        for id in list(self._teller_of if ids is None else ids):
-            if id in self._teller_of:
-                yield SegmentKey(id, self._gone[self._teller_of[id]][id], NO_KEY)
+    def tombstones(self) -> Iterator[Tombstone]:
+        """Of all keys that were destroyed before their buckets ended."""
+        for gone in list(self._gone.values()):
+            yield from list(gone.values())
 
     def expire(self, now_ms: int) -> int:
         """Destroys the keys and tombstones of buckets that have passed; returns how many."""
-        past = [id for id, (end_ms, _, _) in self._keys.items() if end_ms <= now_ms]
+        past = [id for id, (entry, _) in self._keys.items() if entry.end_ms <= now_ms]
         for id in past:
             self._forget(id)
         for id, teller in list(self._teller_of.items()):
-            if self._gone[teller][id] <= now_ms:
+            if self._gone[teller][id].end_ms <= now_ms:
                 self._dig(id, teller)
         return len(past)
 
-    def entries(self, ids: Iterable[bytes] | None = None) -> Iterator[SegmentKey]:
-        """These, or all: this node's own first, then those of whoever told fewest, for a receiver has a quota as well.
-        """
-        if ids is None:
-            ids = sorted(self._keys, key=lambda id: (self._keys[id][2] > HERE, self._count_of(self._keys[id][2])))
+    def entries(self, ids: Iterable[bytes]) -> Iterator[SegmentKey]:
         for id in ids:
             if id in self._keys:
-                yield SegmentKey(id, *self._keys[id][:2])
+                yield self._keys[id][0]
+
+    def shared(self) -> Iterator[SegmentKey]:
+        """What a peer is told when a link is made: this node's own keys first, then those of whoever told fewest, for a
+        receiver has a quota as well.
+        """
+        ids = sorted(self._keys, key=lambda id: (self._keys[id][1] > HERE, self._count_of(self._keys[id][1])))
+        return (one for one in self.entries(ids) if one.commitment != NO_COMMITMENT)
 
 
-def id_of(key: bytes | bytearray) -> bytes:
-    return sha256(b"respram segment key " + bytes(key)).digest()[:ID_BYTES]
+def segment_key(end_ms: int, key: bytes | bytearray, commitment: bytes) -> SegmentKey:
+    return SegmentKey(id_of(end_ms, hash_of(key), commitment), end_ms, key, commitment)
 
 
-def pack(entries: Iterable[SegmentKey]) -> bytes:
-    return b"".join(_ENTRY.pack(*entry) for entry in entries)
+def tombstone_of(end_ms: int, key_hash: bytes, proof: bytes) -> Tombstone:
+    return Tombstone(id_of(end_ms, key_hash, commitment_to(proof)), end_ms, key_hash, proof)
+
+
+def id_of(end_ms: int, key_hash: bytes, commitment: bytes) -> bytes:
+    if commitment == NO_COMMITMENT:
+        return key_hash[:ID_BYTES]
+    return sha256(b"respram segment " + _END.pack(end_ms) + key_hash + commitment).digest()[:ID_BYTES]
+
+
+def hash_of(key: bytes | bytearray) -> bytes:
+    return sha256(b"respram segment key " + key).digest()
+
+
+def commitment_to(proof: bytes) -> bytes:
+    return sha256(b"respram tombstone " + proof).digest()
+
+
+def pack(entries: Iterable[SegmentKey | Tombstone]) -> bytes:
+    return b"".join(_ENTRY.pack(*entry[1:]) for entry in entries)
 
 
 def unpack(payload: bytes) -> list[SegmentKey]:
+    return [segment_key(*fields) for fields in _fields(payload)]
+
+
+def unpack_tombstones(payload: bytes) -> list[Tombstone]:
+    return [tombstone_of(*fields) for fields in _fields(payload)]
+
+
+def _fields(payload: bytes) -> Iterator[tuple[int, bytes, bytes]]:
     if len(payload) % _ENTRY.size or len(payload) // _ENTRY.size > KEYS_MAX:
         raise PeerError("keys cannot be read")
-    return [SegmentKey(*fields) for fields in _ENTRY.iter_unpack(payload)]
-
-
-def unpack_ids(payload: bytes) -> list[bytes]:
-    if len(payload) % ID_BYTES or len(payload) // ID_BYTES > KEYS_MAX:
-        raise PeerError("ids of keys cannot be read")
-    return [payload[at : at + ID_BYTES] for at in range(0, len(payload), ID_BYTES)]
+    return _ENTRY.iter_unpack(payload)
 
 
 # -- the ring file ------------------------------------------------------------------------------------
@@ -224,14 +251,18 @@ def lock_ring(secret: str, salt: bytes, owner: bytes, entries: Iterable[SegmentK
 def unlock_ring(secret: str, owner: bytes, content: bytes) -> tuple[list[SegmentKey], bytes]:
     """Its entries and the extra. ValueError, with the reason in two or three words, where it cannot be."""
     start = len(RING_MAGIC) + SALT_BYTES
-    if not content.startswith(RING_MAGIC) or len(content) < start:
+    magic = content[: len(RING_MAGIC)]
+    if magic not in (RING_MAGIC, EARLIER_RING_MAGIC) or len(content) < start:
         raise ValueError("not a ring")
     try:
-        plain = _cipher(secret, content[len(RING_MAGIC) : start]).decrypt(_NONCE, content[start:], RING_MAGIC + owner)
+        plain = _cipher(secret, content[len(magic) : start]).decrypt(_NONCE, content[start:], magic + owner)
     except InvalidTag:
         raise ValueError("another key or damaged") from None
     (size,) = _SIZE.unpack_from(plain)
-    return unpack(plain[_SIZE.size : _SIZE.size + size]), plain[_SIZE.size + size :]
+    packed, extra = plain[_SIZE.size : _SIZE.size + size], plain[_SIZE.size + size :]
+    if magic == RING_MAGIC:
+        return unpack(packed), extra
+    return [SegmentKey(*fields) for fields in _EARLIER_ENTRY.iter_unpack(packed)], extra
 
 
 def _cipher(secret: str, salt: bytes) -> AESGCM:

@@ -1,12 +1,14 @@
 """A segment: the records of one bucket of time, encrypted. Its layout, and the sealing and opening of its frames.
 
-    header   magic 8 | version u8 | shift u8 | number u64 | owner 16 | key id 16 | written_ms u64
+    header   magic 8 | version u8 | shift u8 | number u64 | owner 16 | key id 16 | written_ms u64 | proof 32
     frame    u32 size, the top bit set in the last one | AES-256-GCM ciphertext and its tag
 
 little-endian. A frame's plaintext is packed records. The key is used for this one file and nothing else, and the
 nonce is the frame's place in it, so none repeats. Header, place and the mark of the last frame are authenticated with
 each: frames cannot be exchanged, left out, or put into another bucket, network or enclave. What was opened before a
 fault is good: records merge one by one.
+
+The proof shows to other nodes that the key was destroyed by its owner (keys.py). Version 1 has none.
 """
 
 import hashlib
@@ -17,13 +19,15 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from respram.snapshot.buckets import SHIFTS, Bucket
+from respram.snapshot.keys import PROOF_BYTES
 
 MAGIC = b"RSPRSEG1"
-VERSION = 1
+VERSION, EARLIER_VERSION = 2, 1
 FRAME_BYTES = 32 << 10  # of plaintext, approximately; a larger record has a frame of its own
 TAG_BYTES = 16
 LAST = 1 << 31
-HEADER = Struct("<8sBBQ16s16sQ")
+HEADER = Struct("<8sBBQ16s16sQ")  # the whole of it in version 1
+HEADER_BYTES_MAX = HEADER.size + PROOF_BYTES
 FRAME_HEAD = Struct("<I")
 _PLACE = Struct("<QB")
 _NONCE = Struct("<Q4x")
@@ -38,11 +42,17 @@ class Header(NamedTuple):
     owner: bytes
     key_id: bytes
     written_ms: int
+    proof: bytes  # b"" in version 1
+
+    @property
+    def size(self) -> int:
+        return HEADER.size + len(self.proof)
 
     def packed(self) -> bytes:
-        return HEADER.pack(
-            MAGIC, VERSION, self.bucket.shift, self.bucket.number, self.owner, self.key_id, self.written_ms
-        )
+        version = VERSION if self.proof else EARLIER_VERSION
+        bucket = self.bucket
+        head = HEADER.pack(MAGIC, version, bucket.shift, bucket.number, self.owner, self.key_id, self.written_ms)
+        return head + self.proof
 
 
 def owner_of(network: str, enclave: str) -> bytes:
@@ -56,11 +66,14 @@ def read_header(data: bytes, owner: bytes) -> Header:
     if len(data) < HEADER.size:
         raise Unreadable("truncated")
     _, version, shift, number, whose, key_id, written_ms = HEADER.unpack_from(data)
-    if version != VERSION or whose != owner:
+    if version not in (VERSION, EARLIER_VERSION) or whose != owner:
         raise Unreadable("foreign")
+    proof = data[HEADER.size : HEADER_BYTES_MAX] if version == VERSION else b""
+    if version == VERSION and len(proof) < PROOF_BYTES:
+        raise Unreadable("truncated")
     if shift not in SHIFTS or number >> 63 - shift:
         raise Unreadable("corrupt")
-    return Header(Bucket(shift, number), whose, key_id, written_ms)
+    return Header(Bucket(shift, number), whose, key_id, written_ms, proof)
 
 
 class Sealer:

@@ -13,7 +13,7 @@ from typing import Annotated, ClassVar
 
 from respram.frozen import dataclass
 
-VERSION = 6
+VERSION = 7
 
 U8 = Annotated[int, (1 << 8) - 1]
 U16 = Annotated[int, (1 << 16) - 1]
@@ -297,7 +297,7 @@ class Busy:
 # -- keys of segments -----------------------------------------------------------------------------------
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """Keys of snapshot segments, to be kept until the end of their buckets, and ids of keys to be destroyed
+    """Keys of snapshot segments, to be kept until the end of their buckets, and tombstones of keys to be destroyed
     (snapshot/keys.py). A new link begins with all that the sender holds."""
 
     word: ClassVar[bytes] = b"KEYS"

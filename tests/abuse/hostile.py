@@ -12,15 +12,16 @@ from typing import Any
 from respram.gossip.members import Member, pack_all, pack_member
 from respram.gossip.witnesses import VOUCHES
 from respram.record import FLAGS_KNOWN, HEADER, SEAL, SEALER, SHADOW
-from respram.snapshot.keys import id_of
+from respram.snapshot.keys import NO_COMMITMENT, commitment_to, hash_of, pack, segment_key, tombstone_of
 from respram.wire.codec import LAYOUTS
 from respram.wire.messages import VERSION, Hello, Message
 
 EXTREMES = (0, 1, 2, 3, 7, 8, 63, 64, 127, 128, 255, 256, 1_000, 65_535, 65_536, (1 << 31) - 1, 1 << 31, (1 << 32) - 1,
             1 << 32,
             1 << 40, (1 << 53) + 1, (1 << 63) - 1, 1 << 63, (1 << 64) - 1)  # fmt: skip
-SIZES = (0, 1, 7, 8, 9, 15, 16, 17, 31, 40, 56, 64, 100, 512, 513, 1_000, 4_096)
+SIZES = (0, 1, 7, 8, 9, 15, 16, 17, 31, 40, 56, 64, 72, 100, 512, 513, 1_000, 4_096)
 FEW = (0, 1, 1, 1, 2, 3, 10, 100)
+SEGMENTS_KEPT = 50
 PING_PONG_NEAR_MS = 1_000  # clocks further apart end the link, as they should
 
 
@@ -37,13 +38,14 @@ class Hostile:
         self.network, self.enclave = network, enclave
         self.number = 0
         self.seq = 0
+        self.segments: list[tuple[int, bytes, bytes]] = []  # end, key and proof of those that it made up last
         self.shapes: dict[tuple[bytes, str], Callable[[], bytes]] = {
             (b"HELLO", "member"): self.members, (b"HELLO", "settings"): self.settings,
             (b"TERMS", "settings"): self.settings,
             (b"PING", "news"): self.members, (b"PONG", "news"): self.members, (b"MEMBERS", "entries"): self.members,
             (b"VOUCH", "numbers"): self.vouched, (b"BOOK", "sums"): lambda: self.words(64, 8),
             (b"SEALS", "keys"): self.seal_keys, (b"KEYS", "entries"): self.segment_keys,
-            (b"KEYS", "dropped"): lambda: self.rng.randbytes(16 * self.rng.choice(FEW)),
+            (b"KEYS", "dropped"): self.tombstones,
             (b"PUSH", "payload"): self.records, (b"RECORDS", "payload"): self.records,
             (b"DUMPED", "payload"): self.records,
             (b"PULLED", "payload"): self.records, (b"ACK", "refused"): lambda: self.words(self.rng.choice(FEW), 8),
@@ -138,12 +140,24 @@ class Hostile:
         return b"".join(self.words(1, 8) + self.rng.randbytes(32) for _ in range(self.rng.choice(FEW)))
 
     def segment_keys(self) -> bytes:
-        rng, made = self.rng, b""
+        rng, made = self.rng, []
         for _ in range(rng.choice(FEW)):
-            key = rng.choice((bytes(32), rng.randbytes(32)))
-            id = id_of(key) if rng.random() < 0.7 else rng.randbytes(16)
-            made += id + rng.choice((self.word_number(), self.now_ms() + 60_000)).to_bytes(8, "little") + key
-        return made
+            key, proof = rng.choice((bytes(32), rng.randbytes(32))), rng.randbytes(32)
+            end_ms = rng.choice((self.word_number(), self.now_ms() + 60_000))
+            commitment = commitment_to(proof) if rng.random() < 0.7 else rng.choice((NO_COMMITMENT, rng.randbytes(32)))
+            made.append(segment_key(end_ms, key, commitment))
+            self.segments = [*self.segments[-SEGMENTS_KEPT:], (end_ms, key, proof)]
+        return pack(made)
+
+    def tombstones(self) -> bytes:
+        """Of its own keys, of nobody's, and of its own with another end or without the proof."""
+        rng, made = self.rng, []
+        for _ in range(rng.choice(FEW)):
+            end_ms, key, proof = rng.choice([*self.segments, (self.now_ms() + 60_000, bytes(32), bytes(32))])
+            if rng.random() < 0.3:
+                end_ms, proof = rng.choice(((self.word_number(), proof), (end_ms, rng.choice((bytes(32), key)))))
+            made.append(tombstone_of(end_ms, hash_of(key), proof))
+        return pack(made)
 
     def records(self) -> bytes:
         return b"".join(self.record() for _ in range(self.rng.choice(FEW)))

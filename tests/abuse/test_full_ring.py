@@ -14,7 +14,7 @@ from respram.gossip.agreement import pack_said
 from respram.gossip.members import Member, pack_member
 from respram.gossip.policy import Said, Terms
 from respram.server.secret import Trust, trust_by_secret
-from respram.snapshot.keys import KEY_BYTES, KEYS_MAX, SegmentKey, id_of, pack
+from respram.snapshot.keys import KEY_BYTES, KEYS_MAX, pack, segment_key
 from respram.wire.codec import encode
 from respram.wire.messages import VERSION, Hello, Keys
 from tests.live import SOON_S
@@ -41,8 +41,8 @@ def tell(peer_port: int, trust: Trust, end_ms: int, count: int) -> None:
         while b"MEMBERS" not in heard and b"REFUSE" not in heard and (piece := link.recv(1 << 16)):
             heard += piece
         for _ in range(0, count, 4_096):
-            keys = [os.urandom(KEY_BYTES) for _ in range(4_096)]
-            link.sendall(encode(Keys(pack([SegmentKey(id_of(key), end_ms, key) for key in keys]), b"")))
+            keys = [segment_key(end_ms, os.urandom(KEY_BYTES), os.urandom(32)) for _ in range(4_096)]
+            link.sendall(encode(Keys(pack(keys), b"")))
             link.settimeout(0.005)
             with contextlib.suppress(TimeoutError):
                 if not link.recv(1 << 16):

@@ -273,7 +273,7 @@ def push(seq: int, data: bytes, origin: int = 99) -> bytes:
 
 def test_frames_before_hello(unproven: Target) -> None:
     openings = (
-        push(1, payload(b"k", 60_000)), encode(Keys(bytes(56), b"")), encode(Seals(1, bytes(40))),
+        push(1, payload(b"k", 60_000)), encode(Keys(bytes(72), b"")), encode(Seals(1, bytes(40))),
         b"*2\r\n$5\r\nHELLO\r\n$999999999\r\n",
         b"*2\r\n$5\r\nHELLO\r\n$4000000\r\n" + bytes(200_000), b"*2147483647\r\n", b"*-1\r\n",
         b"*2\r\n$99999999999999\r\n",
@@ -286,8 +286,8 @@ def test_frames_before_hello(unproven: Target) -> None:
 def test_frames_that_no_peer_sends_after_hello(unproven: Target) -> None:
     chance = random.Random(SEED)
     wrong: list[Message] = [
-        Push(1, 1 << 40, 9, 1, 1, 0, b"x" * 1000), Push(1, 0, 9, 1, 1, 7, b"x" * 1000), Keys(b"x" * 57, b""),
-        Keys(bytes(56 * 70_000), b""),
+        Push(1, 1 << 40, 9, 1, 1, 0, b"x" * 1000), Push(1, 0, 9, 1, 1, 7, b"x" * 1000), Keys(b"x" * 73, b""),
+        Keys(bytes(72 * 70_000), b""), Keys(b"", bytes(72 * 70_000)),
         Seals(1, b"y" * 41), Records(1, 0, 5, 9, b"z" * 5000), Filter(1, 0, 1, 0, b"?" * 40, 3, 2, b"!" * 2000),
         Filter(1, 0, 1, 0, bytes(17), 0, 1, b"\xff" * 48),
     ]  # fmt: skip

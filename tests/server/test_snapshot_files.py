@@ -18,7 +18,7 @@ KEY = b"k" * 32
 def segment(
     folder: Path, number: int = 26_000_000, parts: tuple[bytes, ...] = (b"one", b"two"), owner: bytes = OWNER
 ) -> Path:
-    header = Header(Bucket(16, number), owner, b"%016d" % number, 1)
+    header = Header(Bucket(16, number), owner, b"%016d" % number, 1, b"p" * 32)
     sealer = Sealer(header, KEY)
     data = sealer.header + b"".join(sealer.frame(part, last=part == parts[-1]) for part in parts)
     path = folder / files.name_of(header.bucket, header.key_id)
@@ -73,8 +73,8 @@ def test_records_are_read_back_and_a_fault_comes_after_what_is_good(tmp_path: Pa
         (whole[:-1], [b"one", b"truncated"]),
         (whole[:-1] + bytes([whole[-1] ^ 1]), [b"one", b"corrupt"]),
         (whole + b"x", [b"one", b"two", b"corrupt"]),
-        (whole[:58] + b"\xff\xff\xff\x7f" + whole[62:], [b"corrupt"]),
-        (whole[:58] + b"\xff\xff\x0f\x00" + whole[62:], [b"truncated"]),
+        (whole[:90] + b"\xff\xff\xff\x7f" + whole[94:], [b"corrupt"]),
+        (whole[:90] + b"\xff\xff\x0f\x00" + whole[94:], [b"truncated"]),
     ):
         path.write_bytes(data)
         assert read() == expected

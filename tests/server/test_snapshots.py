@@ -16,7 +16,7 @@ from respram.seal import Ring as SealRing
 from respram.server import clock, logs
 from respram.server import snapshot_files as files
 from respram.server.snapshots import Snapshots
-from respram.snapshot.keys import KEY_BYTES, SegmentKey, lock_ring, unlock_ring
+from respram.snapshot.keys import commitment_to, lock_ring, segment_key, unlock_ring
 
 SECRET = "k" * 43
 
@@ -398,7 +398,7 @@ def test_a_ring_that_a_peer_has_filled_holds_up_no_snapshot_and_a_key_without_ro
         ring = bench.snapshots.keys
         ring.keys_max = 4
         for number in range(10):
-            ring.add(SegmentKey(b"%016d" % number, clock.now_ms() + 1_000_000, b"k" * KEY_BYTES), teller=7)
+            ring.add(segment_key(clock.now_ms() + 1_000_000, b"%032d" % number, commitment_to(b"p" * 32)), teller=7)
         bench.set(b"a", 1_000_000)
         await bench.snapshots.write()
         assert bench.snapshots.failure == "" and dict(bench.snapshots.facts())["snapshot_status"] == "ok"

@@ -4,10 +4,20 @@ import pytest
 
 from respram.errors import PeerError
 from respram.snapshot import keys
-from respram.snapshot.keys import SegmentKey, SegmentKeys, lock_ring, pack, unlock_ring, unpack, unpack_ids
+from respram.snapshot.keys import (
+    SegmentKey,
+    SegmentKeys,
+    commitment_to,
+    lock_ring,
+    pack,
+    segment_key,
+    unlock_ring,
+    unpack,
+)
 
 SECRET, OWNER, SALT = "a" * 43, b"o" * 16, b"s" * 32
-ONE, TWO = SegmentKey(b"1" * 16, 1_000, b"k" * 32), SegmentKey(b"2" * 16, 2_000, b"l" * 32)
+PROOF = b"p" * 32
+ONE, TWO = segment_key(1_000, b"k" * 32, commitment_to(PROOF)), segment_key(2_000, b"l" * 32, commitment_to(b"q" * 32))
 
 
 def ring(*entries: SegmentKey) -> SegmentKeys:
@@ -21,7 +31,7 @@ def test_a_key_is_overwritten_when_it_goes() -> None:
     held = ring(ONE, TWO)
     first, second = held.get(ONE.id), held.get(TWO.id)
     assert first == ONE.key and second == TWO.key
-    assert held.drop(ONE.id) and not held.drop(ONE.id)
+    assert held.drop(ONE.id, PROOF) and not held.drop(ONE.id, PROOF)
     assert held.expire(1_999) == 0 and held.expire(2_000) == 1
     assert first == bytes(32) and second == bytes(32) and len(held) == 0 and held.get(ONE.id) is None
 
@@ -52,15 +62,26 @@ def test_somebody_with_many_names_takes_the_room_of_nobody_who_tells_of_few() ->
 
 def test_entries_travel() -> None:
     held = ring(ONE, TWO)
-    assert unpack(pack(held.entries())) == [ONE, TWO] and list(held.entries([TWO.id, b"x" * 16])) == [TWO]
-    assert unpack_ids(ONE.id + TWO.id) == [ONE.id, TWO.id]
-    for broken in (pack([ONE])[:-1], b"x"):
+    assert unpack(pack(held.shared())) == [ONE, TWO] and list(held.entries([TWO.id, b"x" * 16])) == [TWO]
+    for broken in (pack([ONE])[:-1], b"x", pack([ONE] * (keys.KEYS_MAX + 1))):
         with pytest.raises(PeerError):
             unpack(broken)
         with pytest.raises(PeerError):
-            unpack_ids(broken)
-    with pytest.raises(PeerError):
-        unpack_ids(bytes(16 * (keys.KEYS_MAX + 1)))
+            keys.unpack_tombstones(broken)
+
+
+def test_a_ring_file_of_an_earlier_version_is_read_and_its_keys_stay_here() -> None:
+    key = b"k" * 32
+    old_id = keys.hash_of(key)[:16]
+    entry = keys._EARLIER_ENTRY.pack(old_id, 1_000, key)
+    plain = keys._SIZE.pack(len(entry)) + entry + b"more"
+    sealed = keys._cipher(SECRET, SALT).encrypt(bytes(12), plain, keys.EARLIER_RING_MAGIC + OWNER)
+    entries, extra = unlock_ring(SECRET, OWNER, keys.EARLIER_RING_MAGIC + SALT + sealed)
+    assert entries == [SegmentKey(old_id, 1_000, key)] and extra == b"more"
+    assert unlock_ring(SECRET, OWNER, lock_ring(SECRET, SALT, OWNER, entries))[0] == entries, "written anew"
+    held = ring(*entries)
+    assert held.get(old_id) == bytearray(key) and not list(held.shared()), "no peer could tell who destroys it"
+    assert held.drop(old_id, b"") is None and held.get(old_id) is None and not held.has_tombstones
 
 
 def test_a_ring_file_gives_back_what_was_put_in() -> None:

@@ -20,7 +20,7 @@ from respram.snapshot.segment import (
 
 OWNER = owner_of("respram", "default")
 KEY, OTHER_KEY = b"k" * 32, b"l" * 32
-HEAD = Header(Bucket(16, 26_000_000), OWNER, b"i" * 16, 1_700_000_000_000)
+HEAD = Header(Bucket(16, 26_000_000), OWNER, b"i" * 16, 1_700_000_000_000, b"p" * 32)
 PARTS = (b"first records", b"", b"second" * 5_000)
 
 
@@ -32,7 +32,7 @@ def written(key: bytes = KEY, head: Header = HEAD) -> bytes:
 def opened(data: bytes, key: bytes = KEY, owner: bytes = OWNER) -> list[bytes]:
     """As a reader does it; what was opened before a fault is the fault's second argument."""
     opener = Opener(read_header(data, owner), key)
-    at, last, found = HEADER.size, False, []
+    at, last, found = read_header(data, owner).size, False, []
     try:
         while not last:
             head = data[at : at + FRAME_HEAD.size]
@@ -49,6 +49,14 @@ def test_what_was_sealed_opens() -> None:
     data = written()
     assert opened(data) == list(PARTS) and read_header(data, OWNER) == HEAD
     assert not any(part and part in data for part in PARTS)
+
+
+def test_a_segment_of_an_earlier_version_opens_and_has_no_proof() -> None:
+    head = HEAD._replace(proof=b"")
+    data = written(head=head)
+    assert data[8] == 1 and opened(data) == list(PARTS) and read_header(data, OWNER) == head
+    with pytest.raises(Unreadable):
+        opened(data[:8] + b"\2" + data[9:])
 
 
 def test_no_two_frames_are_alike_even_of_equal_records() -> None:
@@ -99,8 +107,9 @@ def test_another_key_opens_nothing() -> None:
         (b"", "truncated"),
         (b"RSPR", "truncated"),
         (b"REDIS0011", "foreign"),
-        (b"RSPRSEG1\2" + written()[9:], "foreign"),
-        (b"RSPRSEG1\1\x11" + written()[10:], "corrupt"),
+        (b"RSPRSEG1\3" + written()[9:], "foreign"),
+        (written()[: HEADER.size + 31], "truncated"),
+        (b"RSPRSEG1\2\x11" + written()[10:], "corrupt"),
         (written(head=HEAD._replace(owner=owner_of("respram", "blue"))), "foreign"),
         (written(head=HEAD._replace(owner=owner_of("green", "default"))), "foreign"),
         (written()[:10] + b"\xff" * 8 + written()[18:], "corrupt"),
