@@ -124,7 +124,7 @@ CIPHER = "respram/engine/native/cipher.c"  # looks for libcrypto once in a proce
 # in record.py.
 NATIVE_ALONE = ("prefault", "arena", "bytes", "hash", "granules", "young", "names", "nodes", "members", "places",
                 "ranking", "stubs", "table", "taught", "writer", "cipher", "glob", "lua", "json")
-PURE_ALONE = ("__init__", "engine")
+PURE_ALONE = ("__init__", "effort", "engine")
 
 NAMELESS = ("utils", "util", "helpers", "helper", "manager", "base", "common", "misc", "tools", "stuff", "core_utils")
 

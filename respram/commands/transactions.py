@@ -169,7 +169,7 @@ def _exec_queued(conn: Conn) -> Reply:
         session.midway = False
         while (argv := engine.run_queued(session, conn.now_ms, conn.node.limits.output_buffer_bytes_max)) is not None:
             if (reason := _refused(conn)) is not None:
-                engine.say(_rest(conn, reason, 1 + len(session.take_queued()), room(conn)))
+                engine.say(_rest(conn, reason, 1 + session.drop_queued(), room(conn)))
                 break
             engine.say(_encoded(conn, _hot(argv), argv, room(conn)))
     finally:

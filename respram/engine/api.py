@@ -220,7 +220,7 @@ class Session(Protocol):
 
     def take_queued(self) -> list[list[bytes]]:
         """Returns the queued commands, in order, and forgets them."""
-    def drop_queued(self) -> None: ...
+    def drop_queued(self) -> int: ...  # how many of them had not run
     @property
     def watched(self) -> bool:
         """Whether the engine has answered a WATCH, and keeps the stamps for the next EXEC."""

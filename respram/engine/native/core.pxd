@@ -223,6 +223,7 @@ cdef extern from "engine.h":
     bint multi_next(CSession *, Command *)
     unsigned queued_home(const Engine *, const CSession *)
     bint multi_may_begin(Engine *, const CSession *, int64_t)
+    uint64_t multi_left(const CSession *)
     void multi_drop(CSession *)
     bint watched_next(const CSession *, size_t *, int *, Span *, KeyStamp *)
     void watched_taken(CSession *)

@@ -523,6 +523,7 @@ bool multi_run(Engine *engine, Session *session, int64_t now_ms, size_t reply_by
 bool multi_next(Session *session, Command *command); /* takes the next out without running it */
 unsigned queued_home(const Engine *engine, const Session *session);
 bool multi_may_begin(Engine *engine, const Session *session, int64_t now_ms);
+uint64_t multi_left(const Session *session); /* commands that have not run */
 void multi_drop(Session *session);
 
 /* watches.c: what a session watches */

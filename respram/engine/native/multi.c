@@ -97,6 +97,13 @@ bool multi_next(Session *session, Command *command) {
     return true;
 }
 
+uint64_t multi_left(const Session *session) {
+    uint64_t left = 0;
+    for (size_t at = session->queued_at; at < session->queued.len; at += queued_command_at(session, at)->bytes)
+        left++;
+    return left;
+}
+
 /* The number of the node that decides about the first command that reads before it writes; 0: this node, or none. */
 unsigned queued_home(const Engine *engine, const Session *session) {
     for (size_t at = session->queued_at; engine->homes && at < session->queued.len;

@@ -245,7 +245,9 @@ cdef class NativeSession:
         return commands
 
     def drop_queued(self):
+        left = multi_left(&self.c)
         multi_drop(&self.c)
+        return left
 
     @property
     def watched(self):

@@ -5,6 +5,7 @@ Members go from row to row, as they lie: a value's seal tells where it was made,
 
 from respram.engine.api import HOT_BYTES_MAX, LOOK_BYTES, STORED_BYTES, Session
 from respram.engine.pure import family
+from respram.engine.pure.effort import STORED_US
 from respram.engine.pure.keyspace import Keyspace
 from respram.engine.pure.record import Row
 from respram.errors import AllowanceError
@@ -43,6 +44,7 @@ def collection(
     keyspace.hits += 1
     if copies:
         keyspace.moved += size
+        keyspace.effort.us += len(rows) * STORED_US
         _copy(keyspace, head, session.db, target, now_ms)
         if keyspace.observer is not None:
             keyspace.observer(b"copy_to", session.db, target)

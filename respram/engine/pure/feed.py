@@ -24,6 +24,7 @@ from respram.engine.api import (
     Settings,
 )
 from respram.engine.pure.channels import Channels
+from respram.engine.pure.effort import FEW_COMMANDS, TURN_US_MAX
 from respram.engine.pure.guard import PROGRAMS, Guard
 from respram.engine.pure.homes import Homes
 from respram.engine.pure.hot import HANDLERS, Handler
@@ -81,7 +82,7 @@ class PureSession:
 
     @property
     def queued(self) -> int:
-        return len(self.transaction.commands)
+        return self.transaction.count
 
     @property
     def queued_work(self) -> int:
@@ -96,8 +97,8 @@ class PureSession:
         self.drop_queued()
         return taken
 
-    def drop_queued(self) -> None:
-        self.transaction.drop()
+    def drop_queued(self) -> int:
+        return self.transaction.drop()
 
     @property
     def watched(self) -> bool:
@@ -213,13 +214,15 @@ class Wire:
         """Executes commands until the input or a budget ends, or the session has to wait."""
         queue, scanner = session.queue, session.scanner
         self._commands_left = self.settings.feed_commands_max
-        bytes_max, moved_max = self.settings.feed_reply_bytes_max, self.keyspace.moved + FEED_MOVED_BYTES_MAX
+        keyspace, bytes_max = self.keyspace, self.settings.feed_reply_bytes_max
+        moved_max, us_max = keyspace.moved + FEED_MOVED_BYTES_MAX, keyspace.effort.us + TURN_US_MAX
         while True:
             if not queue:
                 queue.extend(scanner.take(session.trusted))
                 if not queue:
                     break
-            if self._commands_left <= 0 or self._said_bytes >= bytes_max or self.keyspace.moved > moved_max:
+            is_over = keyspace.moved > moved_max or keyspace.effort.us > us_max
+            if is_over or self._commands_left <= 0 or self._said_bytes >= bytes_max:
                 session.more = True
                 return
             argv = queue.popleft()
@@ -434,6 +437,8 @@ class Wire:
             self.notes.tell(session)
 
     def _run_queued(self, session: PureSession, now_ms: int, reply_bytes_max: int) -> list[bytes] | None:
+        if session.transaction.count <= FEW_COMMANDS:
+            self.keyspace.effort.us_max = None
         while session.transaction.commands:
             argv = session.transaction.commands.popleft()
             reply = None if self.keyspace.is_spent() else self._fast_reply(session, argv, now_ms)

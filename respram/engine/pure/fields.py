@@ -2,6 +2,7 @@
 
 from respram.engine.api import HOT_ARGS_MAX, HOT_BYTES_MAX, HOT_REPLY_BYTES_MAX, Session
 from respram.engine.pure import family
+from respram.engine.pure.effort import TOLD_US
 from respram.engine.pure.keyspace import Keyspace
 from respram.engine.pure.reads import NIL, bulk
 from respram.engine.pure.record import Row
@@ -187,6 +188,7 @@ def _rows(keyspace: Keyspace, session: Session, argv: list[bytes], kind: int, no
     if size > HOT_REPLY_BYTES_MAX:
         return None
     keyspace.moved += size  # the frames of a walk's replies count too
+    keyspace.effort.us += len(rows) * TOLD_US
     _count(keyspace, there)
     return rows
 
@@ -205,6 +207,7 @@ def smismember(keyspace: Keyspace, session: Session, argv: list[bytes], now_ms: 
     if there is None:
         return None
     _count(keyspace, there)
+    keyspace.effort.us += (len(argv) - 2) * TOLD_US
     found = (there and _member(keyspace, session, argv, SET, name, now_ms) is not None for name in argv[2:])
     return b"*%d\r\n%b" % (len(argv) - 2, b"".join(b":%d\r\n" % one for one in found))
 

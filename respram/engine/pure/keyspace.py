@@ -23,7 +23,7 @@ from respram.engine.api import (
     Settings,
 )
 from respram.engine.ids import PARTITION_SHIFT, point
-from respram.engine.pure import family, slices
+from respram.engine.pure import effort, family, slices
 from respram.engine.pure.digest import ROW_BYTES as DIGEST_BYTES
 from respram.engine.pure.digest import Digests
 from respram.engine.pure.draws import Draws
@@ -60,11 +60,9 @@ class Keyspace:
     __slots__ = (
         "settings", "hot_reads", "tables", "partitions", "live", "wheel", "outbox", "observer", "clock",
         "late", "late_sum_ms", "wiped_bytes", "late_last_at_ms", "late_last_by_ms", "record_bytes", "writes", "expired",
-        "stubs",
-        "named", "stub_rows", "stub_key_bytes", "hits", "misses", "defaulted", "digests", "row_bytes", "moved",
-        "moved_max", "sweeps_left",
-        "seals", "in_use", "families", "run_program", "publish", "draws", "counters_merged", "retime_counter",
-        "awaited",
+        "stubs", "named", "stub_rows", "stub_key_bytes", "hits", "misses", "defaulted", "digests", "row_bytes", "moved",
+        "moved_max", "effort", "sweeps_left", "seals", "in_use", "families", "run_program", "publish", "draws",
+        "counters_merged", "retime_counter", "awaited",
     )  # fmt: skip
 
     def __init__(self, settings: Settings) -> None:
@@ -92,6 +90,7 @@ class Keyspace:
         self.hits = self.misses = 0  # reads by commands that found a key, or did not
         self.defaulted = 0  # writes without a TTL on fast paths
         self.moved = 0  # bytes of values that were read and written
+        self.effort = effort.Effort()  # for members of collections
         self.sweeps_left = 0  # of the payload that is merged
         self.moved_max: int | None = None  # at this many bytes, the running command has used its share
         self.digests: Digests | None = None  # set if there may be peers
@@ -175,6 +174,7 @@ class Keyspace:
 
     def allow(self, own_bytes: int) -> None:
         self.moved_max = self.moved + 2 * self.settings.bulk_bytes_max + ALLOWED_BYTES_LEAST + own_bytes
+        self.effort.begin()
 
     def allow_at_most(self, size: int) -> bool:
         is_less = self.moved_max is not None and self.moved + size < self.moved_max
@@ -183,7 +183,7 @@ class Keyspace:
         return is_less
 
     def is_spent(self) -> bool:
-        return self.moved_max is not None and self.moved >= self.moved_max
+        return self.effort.is_spent or (self.moved_max is not None and self.moved >= self.moved_max)
 
     def peek(self, db: int, key: bytes, now_ms: int) -> Entry | None:
         row = self.seen(db, key, now_ms)

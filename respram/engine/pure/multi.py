@@ -11,10 +11,11 @@ QUEUED = b"+QUEUED\r\n"
 
 
 class TransactionQueue:
-    __slots__ = ("commands", "work", "bytes")
+    __slots__ = ("commands", "count", "work", "bytes")
 
     def __init__(self) -> None:
         self.commands: deque[list[bytes]] = deque()
+        self.count = 0  # commands that were queued, of which some may have run
         self.work = 0  # keys that the queued commands name
         self.bytes = 0  # of the queued arguments
 
@@ -28,13 +29,17 @@ class TransactionQueue:
         if not abs(command.arity) <= len(argv) <= command.most or (command.writes and full):
             return False
         self.commands.append(argv)
+        self.count += 1
         self.work += work
         self.bytes += size
         return True
 
-    def drop(self) -> None:
+    def drop(self) -> int:
+        """Returns how many of them had not run."""
+        left = len(self.commands)
         self.commands.clear()
-        self.work = self.bytes = 0
+        self.count = self.work = self.bytes = 0
+        return left
 
 
 def multi(keyspace: Keyspace, session: Session, argv: list[bytes], now_ms: int) -> bytes | None:

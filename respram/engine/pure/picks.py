@@ -2,6 +2,7 @@
 
 from respram.engine.api import HOT_REPLY_BYTES_MAX, Session
 from respram.engine.pure import family
+from respram.engine.pure.effort import TOLD_US
 from respram.engine.pure.keyspace import Keyspace
 from respram.engine.pure.order import Order
 from respram.engine.pure.parts import SEEN_BYTES
@@ -110,6 +111,7 @@ def _told_rows(keyspace: Keyspace, session: Session, rows: list[Row], mark: byte
     if size > HOT_REPLY_BYTES_MAX:
         return None
     keyspace.moved += size + len(rows) * SEEN_BYTES
+    keyspace.effort.us += len(rows) * TOLD_US
     nested = with_values and session.proto == 3
     parts = [
         b"*2\r\n" * nested + bulk(name_of(row.key)) + (_value(keyspace, session, row) if with_values else b"")

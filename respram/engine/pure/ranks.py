@@ -11,6 +11,7 @@ from math import inf
 
 from respram.engine.api import HOT_ARGS_MAX, HOT_REPLY_BYTES_MAX, Session
 from respram.engine.pure import family, fields
+from respram.engine.pure.effort import TOLD_US
 from respram.engine.pure.keyspace import Keyspace
 from respram.engine.pure.order import Order
 from respram.engine.pure.reads import NIL, bulk
@@ -427,6 +428,7 @@ def _range(
     if size > HOT_REPLY_BYTES_MAX:
         return None
     keyspace.moved += size
+    keyspace.effort.us += len(items) * TOLD_US
     keyspace.hits += order is not None
     keyspace.misses += order is None
     nested = scores and (session.proto == 3 if nested is None else nested)

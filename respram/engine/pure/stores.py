@@ -7,6 +7,7 @@ for `dispatch`, which knows who may.
 
 from respram.engine.api import HOT_BYTES_MAX, STORED_BYTES, Session
 from respram.engine.pure import family
+from respram.engine.pure.effort import STORED_US
 from respram.engine.pure.keyspace import Keyspace
 from respram.record import NAME_LENGTH
 
@@ -30,6 +31,7 @@ def store_members(
     family.found(keyspace, session.db, target, kind, now_ms + keyspace.settings.default_ttl_ms, True, now_ms)
     keyspace.defaulted += 1
     keyspace.moved += len(members) * STORED_BYTES
+    keyspace.effort.us += len(members) * STORED_US
     for name, value in members:
         family.put_member(keyspace, session.db, target, name, value, None, now_ms)
     if keyspace.observer is not None:
