@@ -7,6 +7,7 @@ Pure arithmetic lives here; the current time always comes in as an argument.
 """
 
 COUNTER_BITS = 16
+STEP = 3  # between a version and the next one whose writer has seen it; slices.py says what is put between them
 
 
 def from_ms(now_ms: int) -> int:
@@ -20,9 +21,9 @@ def to_ms(clock: int) -> int:
 
 
 def advance(last: int, now_ms: int, replaced: int = 0) -> int:
-    """The next clock of a node: later than its last one, than the time, and than what it replaces.
+    """The next clock of a node: later than its last one, than the time, and by a step than what it replaces.
 
     A counter that overflows borrows from the next millisecond: at more than 65,536 writes a
     millisecond the clock runs ahead of time rather than repeating itself.
     """
-    return max(last + 1, replaced + 1, now_ms << COUNTER_BITS)
+    return max(last + 1, replaced + STEP, now_ms << COUNTER_BITS)

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from respram.engine import ids
-from respram.engine.pure import digest, family, keyspace, merge
+from respram.engine.pure import digest, family, keyspace, merge, slices
 from respram.gossip.bootstrap import Bootstrap
 from respram.gossip.doubts import Doubts
 from respram.gossip.exchange import Exchange
@@ -21,7 +21,8 @@ from respram.gossip.truths import Truths
 from respram.slots import unpack_keys
 from respram.wire.messages import ACCEPT, DONE
 
-NAMES = ("no-salt", "key-only", "no-shadow", "unasked", "silence-is-nil", "ready-at-once", "never-stopped", "outlived")
+NAMES = ("no-salt", "key-only", "no-shadow", "unasked", "silence-is-nil", "ready-at-once", "never-stopped", "outlived",
+         "headless")
 OF_HOMES = ("everybody-home", "runs-again", "unmerged", "unheard", "no-settling", "any-home", "no-takeover")
 
 OF_MAJORITY = ("stores-only", "forgets", "accepts-below", "same-number", "unread", "unrounded")
@@ -32,7 +33,8 @@ def mutated(name: str) -> Iterator[None]:
     """`no-salt`: all filters under one salt. `key-only`: ids without the stamp. `no-shadow`: forget at the deadline.
     `unasked`: a joining node decides by what it has. `silence-is-nil`: it takes no answer for one.
     `never-stopped`: a node that did not run for a while goes on as if it had. `outlived`: a collection that is begun
-    anew shows members of the old one that live by a peer's longer head. `ready-at-once`: a node is ready as soon as
+    anew shows members of the old one that live by a peer's longer head. `headless`: members that are newer than what
+    let go of their collection get no head again. `ready-at-once`: a node is ready as soon as
     somebody who is ready is linked.
 
     Of homes: `everybody-home`: each node decides by itself. `runs-again`: a forward that is sent again is run again.
@@ -100,6 +102,8 @@ def mutated(name: str) -> Iterator[None]:
         holders, attribute, wrong = (Forwarding,), "_prepare", _unrounded(Forwarding._prepare)
     elif name == "outlived":
         holders, attribute, wrong = (family,), "_outlived", lambda *args: (0, 0)
+    elif name == "headless":
+        holders, attribute, wrong = (slices,), "begin_behind", lambda *args: None
     elif name == "never-stopped":
         holders, attribute, wrong = (Doubts,), "begin", lambda *args: None
     else:

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from respram.gossip.policy import Policy
-from respram.sim import families, mutants, scenarios
+from respram.sim import cuts, families, mutants, scenarios
 from respram.sim.checker import Violation
 
 
@@ -40,6 +40,11 @@ def test_filters_without_a_salt_never_find_the_last_records() -> None:
 def test_a_storm_over_collections_catches_a_new_one_that_shows_members_of_the_old_one() -> None:
     with mutants.mutated("outlived"), pytest.raises(Violation, match="came back"):
         families.storm(7)
+
+
+def test_a_storm_of_cuts_catches_a_node_that_leaves_newer_members_without_a_head() -> None:
+    with mutants.mutated("headless"), pytest.raises(Violation, match="lacks"):
+        cuts.storm(0)
 
 
 def test_a_storm_over_collections_catches_a_store_that_forgets_what_it_let_go() -> None:

@@ -230,6 +230,8 @@ typedef struct Engine {
     Numbered numbered;
     Family *recent; /* the one that was looked for by its key last, or NULL */
     Family *work_first, *work_last;
+    bool goes_on; /* while a head is written for members that are newer than what let go of theirs */
+    uint64_t stamp_as; /* 0, or the clock of what is written */
     uint64_t spare_from; /* while a mark is merged that spares what this node wrote after this clock */
     uint64_t empty[DATABASES]; /* heads without members */
     uint64_t heads, changes, family_bytes;

@@ -342,8 +342,8 @@ static bool prepare(Engine *engine, const Record *record, uint32_t stub, int db,
     uint64_t cleared = !record ? (old ? stub_clock(old) : 0) : is_over ? family_ended_at(record) : record->clock;
     uint64_t number = engine->nodes.numbers[record ? record->node : old ? old->node : node];
     bool is_early = record && record_kind(record) == kind && clock >= (uint64_t)record_deadline_ms(record) << 16;
-    bool is_own = engine->nodes.numbers[node] == engine->settings.node;
-    if (is_over && end_ms > now_ms && (is_early || is_own))
+    bool is_own = engine->nodes.numbers[node] == engine->settings.node && !engine->goes_on;
+    if (is_over && end_ms > now_ms && !old && (is_early || is_own))
         cleared = highest(cleared, lowest(latest_of(engine, db, key), clock - 1));
     uint64_t shown = is_over && is_own ? outlived(engine, db, key, &last_ms) : 0;
     if (shown) {

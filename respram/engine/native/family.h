@@ -63,10 +63,19 @@ void family_enqueue(Engine *engine, Family *family);
 void family_forget_if_bare(Engine *engine, Family *family);
 
 /* slices.c: what is done with many members, a few at a time */
+#define SPARED_BEHIND 2 /* the mark of who begins anew behind an end is 1 above that of the end */
 void family_lengthen(Engine *engine, const Record *head, int64_t now_ms);
 uint64_t family_work(Engine *engine, int64_t now_ms, uint64_t budget);
 void family_wipe_cleared(Engine *engine, int64_t now_ms);
 bool family_spares(Engine *engine, const Record *head, uint64_t clock, uint64_t began, int64_t now_ms);
+typedef struct Head { /* what a head says, without its key and its stamp */
+    uint8_t kind; /* 0: there is none that lives */
+    bool implicit;
+    int64_t deadline_ms, shadow_ms;
+} Head;
+Head family_living(const Record *record, int64_t now_ms);
+void family_begin_behind(Engine *engine, const Head *head, int db, uint64_t hash, Span key, uint32_t stub,
+                         int64_t now_ms);
 
 /* settling.c; engine/settling.py has the same bounds, and says what they are for */
 #define SETTLED_AT_ONCE 1024

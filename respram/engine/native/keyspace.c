@@ -338,12 +338,11 @@ static uint64_t latest(uint64_t one, uint64_t other) {
     return one > other ? one : other;
 }
 
-/* A fresh stamp: later than the last one here, than the time, and than what it replaces (stamp.py). */
+/* A fresh stamp: later than the last one here, than the time, and by a step than what it replaces (stamp.py). */
 uint64_t keyspace_next_clock(const Engine *engine, const Record *replaced, uint32_t stub, int64_t now_ms) {
     uint64_t clock = latest(engine->clock + 1, (uint64_t)now_ms << 16);
-    if (unlikely(stub))
-        return latest(clock, stub_clock(stub_at(&engine->stubs, stub)) + 1);
-    return replaced ? latest(clock, replaced->clock + 1) : clock;
+    uint64_t before = unlikely(stub) ? stub_clock(stub_at(&engine->stubs, stub)) : replaced ? replaced->clock : 0;
+    return unlikely(engine->stamp_as) ? engine->stamp_as : latest(clock, before + CLOCK_STEP);
 }
 
 /* The shadow rule for a local write: how long what it replaces would still have lived. A head always has its shadow:
@@ -368,7 +367,7 @@ bool keyspace_put(Engine *engine, int db, uint64_t hash, Span key, const Content
     if (!keyspace_write(engine, record, db, hash, key, content, clock, (uint16_t)node, deadline_ms, shadow_ms,
                         implicit, now_ms, stub))
         return false;
-    engine->clock = clock;
+    engine->clock = latest(engine->clock, clock);
     engine->writes++;
     if (engine->settings.outbox_bytes_max)
         outbox_add(engine, db, hash, key, key.len + content->bytes.len);

@@ -366,8 +366,8 @@ static bool restamp(Engine *engine, const Arrived *mark, uint64_t hash, int64_t 
         || (mark->node == own && engine->nodes.numbers[head->node] == own);
     if (!is_behind || began > clock)
         return true;
-    if (clock > engine->clock)
-        engine->clock = clock;
+    if (clock + SPARED_BEHIND > engine->clock)
+        engine->clock = clock + SPARED_BEHIND;
     engine->spare_from = began;
     return family_spares(engine, head, clock, began, now_ms);
 }
@@ -411,8 +411,12 @@ static int supersede(Engine *engine, Known known, uint64_t hash, Arrived *newer,
     if (!is_live && end_ms <= now_ms) {
         remove_known(engine, known, newer->clock);
     } else if (!is_live && newer->db < MARKS) {
+        Head head = newer->db < DATABASES ? family_living(known.record, now_ms) : (Head){0};
         if (!bury(engine, known, hash, newer, shadow_ms, now_ms))
             return NO_ROOM;
+        if (unlikely(head.kind))
+            family_begin_behind(engine, &head, newer->db, hash, newer->key,
+                                stubs_find(&engine->stubs, name_arrived(newer)), now_ms);
     } else if (!write(engine, known, hash, newer, is_live, shadow_ms, now_ms)) {
         engine->spare_from = 0;
         return NO_ROOM;

@@ -14,6 +14,7 @@ typedef struct Version {
     bool counted, implicit;
 } Version;
 
+#define CLOCK_STEP 3 /* stamp.py says what for */
 uint64_t keyspace_next_clock(const Engine *engine, const Record *replaced, uint32_t stub, int64_t now_ms);
 bool seal_open_bytes(Engine *engine, const Seal *seal, uint32_t position, Span value, uint8_t *out);
 

@@ -45,15 +45,58 @@ void family_lengthen(Engine *engine, const Record *head, int64_t now_ms) {
         family_enqueue(engine, family);
 }
 
+/* What stays of a head that lives, before a peer's stub takes its place. */
+Head family_living(const Record *record, int64_t now_ms) {
+    if (!record || !record_kind(record) || record->flags & RECORD_STUB || record_deadline_ms(record) <= now_ms)
+        return (Head){0};
+    return (Head){(uint8_t)record_kind(record), record->flags & RECORD_IMPLICIT, record_deadline_ms(record),
+                  record_shadow_ms(record)};
+}
+
+/* A peer has let go of a collection, or it has ended there, and this node has members of it that are newer. They get
+ * their head again, right behind the stub (decision 0248): nobody who has seen the stub writes there (CLOCK_STEP), so
+ * any later word about the key outranks this head. One of whose members this node has put outranks the others: its end
+ * is the one that these members were put under. Without memory they stay unseen. */
+void family_begin_behind(Engine *engine, const Head *head, int db, uint64_t hash, Span key, uint32_t stub,
+                         int64_t now_ms) {
+    const Family *family = family_named(engine, head->kind * DATABASES + db, key);
+    bool is_some = false, is_own = false;
+    for (uint64_t place = family ? family->dying : 0; family && place < family->count && !is_own; place++) {
+        const Record *record = family_member(family, place);
+        bool lives = record_deadline_ms(record) > now_ms;
+        is_some = is_some || lives;
+        is_own = lives && engine->nodes.numbers[record->node] == engine->settings.node;
+    }
+    if (!is_some)
+        return;
+    const Stub *old = stub_at(&engine->stubs, stub);
+    uint64_t clock = stub_clock(old) + (is_own ? 2 : 1);
+    int64_t shadow_ms = head->shadow_ms > stub_end_ms(old) ? head->shadow_ms : stub_end_ms(old);
+    Content content = {.kind = head->kind};
+    engine->goes_on = true;
+    if (keyspace_write(engine, NULL, db, hash, key, &content, clock, 0, head->deadline_ms,
+                       shadow_ms > head->deadline_ms ? shadow_ms : 0, head->implicit, now_ms, stub)) {
+        if (clock > engine->clock)
+            engine->clock = clock;
+        if (engine->settings.outbox_bytes_max)
+            outbox_add(engine, db, hash, key, key.len);
+    }
+    engine->goes_on = false;
+}
+
 /* Whether this node has put a member between two clocks, and it lives. */
 static bool is_spared(const Engine *engine, const Record *record, uint64_t from, uint64_t to, int64_t now_ms) {
     return engine->nodes.numbers[record->node] == engine->settings.node && record->clock > from && record->clock <= to
            && record_deadline_ms(record) > now_ms;
 }
 
-static bool again(Engine *engine, const Record *record, int64_t now_ms) {
-    return keyspace_again(engine, record, record_deadline_ms(record), record->flags & RECORD_IMPLICIT, now_ms,
-                          NOTE_NONE);
+/* Right behind the mark: whoever has let go of it or replaced it since, unheard, outranks it (decision 0248). */
+static bool again(Engine *engine, const Record *record, uint64_t mark, int64_t now_ms) {
+    engine->stamp_as = mark + SPARED_BEHIND;
+    bool written = keyspace_again(engine, record, record_deadline_ms(record), record->flags & RECORD_IMPLICIT, now_ms,
+                                  NOTE_NONE);
+    engine->stamp_as = 0;
+    return written;
 }
 
 /* Before a mark of this clock comes that spares what this node has put into a collection since it began: all of it is
@@ -64,7 +107,7 @@ bool family_spares(Engine *engine, const Record *head, uint64_t clock, uint64_t 
         return true;
     for (uint64_t place = family->count; place-- > family->dying;) {
         const Record *record = family_member(family, place);
-        if (is_spared(engine, record, began, clock, now_ms) && !again(engine, record, now_ms))
+        if (is_spared(engine, record, began, clock, now_ms) && !again(engine, record, clock, now_ms))
             return false;
     }
     return true;
@@ -78,7 +121,7 @@ static uint64_t spare(Engine *engine, Family *family, uint64_t count, int64_t no
     for (; place > family->dying && done < count; done++) {
         const Record *record = family_member(family, place - 1);
         if (is_spared(engine, record, family->spared_from, family->spared_to, now_ms)) {
-            if (!again(engine, record, now_ms)) {
+            if (!again(engine, record, family->spared_to, now_ms)) {
                 *is_stuck = true;
                 break;
             }

@@ -8,6 +8,7 @@ and keeps a `Family` for each head: its members in an array, and in their order 
 from typing import Protocol
 
 from respram.engine.api import MEMBERS_BYTES_MAX, Member, Members, Observer, Settings
+from respram.engine.pure.outbox import Outbox
 from respram.engine.pure.record import ORDERS, Families, Family, Row
 from respram.engine.pure.wheel import Wheel
 from respram.engine.settling import SETTLED_AT_ONCE
@@ -46,6 +47,9 @@ class Store(Protocol):
     record_bytes: int
     clock: int
     moved: int
+    writes: int
+    stubs: dict[bytes, Row]
+    outbox: Outbox
 
     def row(self, db: int, key: bytes, now_ms: int) -> Row | None: ...
     def found(self, db: int, key: bytes) -> Row | None: ...
@@ -64,6 +68,10 @@ class Store(Protocol):
     def cover(self, head: Row, until_ms: int, now_ms: int) -> None: ...
     def mark(
         self, db: int, key: bytes, clock: int, node: int, until_ms: int, now_ms: int, ended_ms: int = 0
+    ) -> None: ...  # fmt: skip
+    def write(
+        self, row: Row | None, db: int, key: bytes, value: bytes | None, seal: Seal | None, clock: int, node: int,
+        deadline_ms: int, shadow_ms: int, implicit: bool, now_ms: int, kind: int = 0,
     ) -> None: ...  # fmt: skip
     def wipe(self, row: Row, now_ms: int) -> None: ...
     def end(self, row: Row, now_ms: int) -> None: ...
@@ -222,7 +230,7 @@ def before_head(
     A peer's clock may be ahead: what still lives here had ended for whoever wrote a head of the same kind behind its
     deadline.
     """
-    is_own, is_over, is_early = node == keyspace.settings.node, True, False
+    is_own, is_over, is_early = node == keyspace.settings.node and not keyspace.families.goes_on, True, False
     cleared, end_ms, of = 0, 0, node
     if row is not None:
         is_early = row.kind == kind and not is_own and clock >= from_ms(row.deadline_ms)
@@ -231,7 +239,8 @@ def before_head(
             return True
         end_ms, of = max(row.deadline_ms, row.shadow_ms), row.node
         cleared = ended_at(row) if is_over else row.clock
-    if is_over and kind and (is_own or is_early) and end_ms > now_ms:
+    is_stub = row is not None and row.value is None
+    if is_over and kind and (is_own or is_early) and end_ms > now_ms and not is_stub:
         cleared = max(cleared, min(_latest(keyspace, db, key), clock - 1))
     if is_over and kind and is_own:
         shown, last_ms = _outlived(keyspace, db, key)

@@ -129,7 +129,10 @@ def _merge(keyspace: Keyspace, record: Record, row: Row | None, now_ms: int) -> 
             ended = max(record.clock, from_ms(record.deadline_ms))
             keyspace.mark(record.db, record.key, ended, record.node, shadow_ms, now_ms, to_ms(record.clock))
         name = record.key if record.named else stub_name(record.db, record.key)
+        head = slices.living(row, now_ms)
         keyspace.bury(row, name, record.clock, record.node, record.deadline_ms, shadow_ms, now_ms)
+        if head is not None:
+            slices.begin_behind(keyspace, head, name, now_ms)
     else:
         if MARKS <= record.db < SCRIPTS and record.deadline_ms:
             slices.restamp(keyspace, record, now_ms)

@@ -86,7 +86,7 @@ class Family:
 
 
 class Families:
-    __slots__ = ("found", "queue", "empty", "version", "spare_from", "crowds", "sliced_ms")
+    __slots__ = ("found", "queue", "empty", "version", "spare_from", "crowds", "sliced_ms", "goes_on")
 
     def __init__(self) -> None:
         self.found: dict[tuple[int, bytes], Family] = {}
@@ -95,4 +95,5 @@ class Families:
         self.sliced_ms = -1  # when a slice of a crowd was settled: there is one in a millisecond
         self.empty = [0] * DATABASES  # heads without members, by database
         self.version = 0
+        self.goes_on = False  # while a head is written for members that are newer than what let go of theirs
         self.spare_from = 0  # while a mark is merged that spares what this node has written after this clock

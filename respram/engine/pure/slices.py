@@ -2,6 +2,8 @@
 which clients are served. The twin of native/slices.c.
 """
 
+from typing import NamedTuple
+
 from respram.engine.pure.family import (
     SPARED_AT_ONCE,
     Store,
@@ -12,10 +14,23 @@ from respram.engine.pure.family import (
     queue,
 )
 from respram.engine.pure.record import Family, Row
-from respram.record import DATABASES, MARKS, Record
+from respram.record import DATABASES, MARKS, Record, shadow_of
 from respram.stamp import from_ms, to_ms
 
 RAISED_AT_ONCE = 512  # members that get a longer deadline of their head at once; the others follow in slices
+SPARED_BEHIND = 2  # the mark of who begins anew behind an end is 1 above that of the end
+
+
+class Head(NamedTuple):
+    """What a head says, without its stamp."""
+
+    db: int
+    key: bytes
+    kind: int
+    deadline_ms: int
+    shadow_ms: int
+    implicit: bool
+
 
 
 def work(keyspace: Store, now_ms: int, budget: int) -> int:
@@ -79,6 +94,37 @@ def _raise(keyspace: Store, family: Family, count: int, now_ms: int) -> int:
     return from_ - stop
 
 
+# -- what is newer than what a peer has let go of ---------------------------------------------------------
+def living(row: Row | None, now_ms: int) -> Head | None:
+    """What stays of a head that lives, before a peer's stub takes its place."""
+    if row is None or not row.kind or row.deadline_ms <= now_ms:
+        return None
+    return Head(row.db, row.key, row.kind, row.deadline_ms, row.shadow_ms, row.implicit)
+
+
+def begin_behind(keyspace: Store, head: Head, name: bytes, now_ms: int) -> None:
+    """A peer has let go of a collection, or it has ended there, and this node has members of it that are newer. They
+    get their head again, right behind the stub (decision 0248): nobody who has seen the stub writes there (`STEP`), so
+    any later word about the key outranks this head. One of whose members this node has put outranks the others: its
+    end is the one that these members were put under.
+    """
+    family, stub = keyspace.families.found.get((head.kind * DATABASES + head.db, head.key)), keyspace.stubs[name]
+    rows = [] if family is None else [row for row in family.rows[family.dying :] if row.deadline_ms > now_ms]
+    if not rows:
+        return
+    own = keyspace.settings.node
+    clock = stub.clock + (2 if any(row.node == own for row in rows) else 1)
+    keyspace.clock = max(keyspace.clock, clock)
+    shadow_ms = shadow_of(head.deadline_ms, head.shadow_ms, stub.deadline_ms, stub.shadow_ms)
+    keyspace.families.goes_on = True
+    keyspace.write(
+        stub, head.db, head.key, b"", None, clock, own, head.deadline_ms, shadow_ms, head.implicit, now_ms, head.kind
+    )
+    keyspace.families.goes_on = False
+    if keyspace.outbox.bytes_max:
+        keyspace.outbox.add(head.db, head.key, len(head.key))
+
+
 # -- an end that spares what was begun before it ----------------------------------------------------------
 def restamp(keyspace: Store, mark: Record, now_ms: int) -> None:
     """Before a peer's mark comes that says that a head has ended there. If the collection here was begun behind that
@@ -96,13 +142,13 @@ def restamp(keyspace: Store, mark: Record, now_ms: int) -> None:
     is_behind = to_ms(began) > mark.deadline_ms or head.node == mark.node == own
     if not is_behind or began > clock:
         return
-    keyspace.clock = max(keyspace.clock, clock)
+    keyspace.clock = max(keyspace.clock, clock + SPARED_BEHIND)
     keyspace.families.spare_from = began
     if family.count > SPARED_AT_ONCE:
         return
     for row in reversed(family.rows[family.dying :]):
         if _is_spared(keyspace, row, began, clock, now_ms):
-            _write_again(keyspace, row, now_ms)
+            _write_again(keyspace, row, clock, now_ms)
 
 
 def _spare(keyspace: Store, family: Family, count: int, now_ms: int) -> int:
@@ -114,7 +160,7 @@ def _spare(keyspace: Store, family: Family, count: int, now_ms: int) -> int:
         row = family.rows[place - 1]
         done += 1
         if _is_spared(keyspace, row, family.spared_from, family.spared_to, now_ms):
-            _write_again(keyspace, row, now_ms)
+            _write_again(keyspace, row, family.spared_to, now_ms)
         elif row.clock <= family.spared_to:
             clear_one(keyspace, family, row)
             is_some_cleared = True
@@ -133,7 +179,14 @@ def _is_spared(keyspace: Store, row: Row, from_: int, to: int, now_ms: int) -> b
     return row.node == keyspace.settings.node and from_ < row.clock <= to and row.deadline_ms > now_ms
 
 
-def _write_again(keyspace: Store, row: Row, now_ms: int) -> None:
+def _write_again(keyspace: Store, row: Row, mark: int, now_ms: int) -> None:
+    """Right behind the mark: whoever has let go of it or replaced it since, unheard, outranks it (decision 0248)."""
     assert row.value is not None
     keyspace.moved += len(row.value)
-    keyspace.put(row.db, row.key, row.value, row.seal, row.deadline_ms, row.implicit, now_ms, b"")
+    keyspace.write(
+        row, row.db, row.key, row.value, row.seal, mark + SPARED_BEHIND, keyspace.settings.node, row.deadline_ms,
+        row.shadow_ms, row.implicit, now_ms,
+    )  # fmt: skip
+    keyspace.writes += 1
+    if keyspace.outbox.bytes_max:
+        keyspace.outbox.add(row.db, row.key, len(row.key) + len(row.value))
