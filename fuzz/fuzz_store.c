@@ -47,7 +47,7 @@ static int check_stub(void *context, uint32_t number) {
     Counted *counted = context;
     const Engine *engine = counted->engine;
     const Stub *stub = stub_at(&engine->stubs, number);
-    const Granule *granule = digest_granule(&engine->digests, stub_shadow_ms(stub) >> GRANULE_SHIFT);
+    const Granule *granule = digest_granule(&engine->digests, stub_end_ms(stub) >> GRANULE_SHIFT);
     if (stubs_find(&engine->stubs, &stub->name) != number || !granule || !granule->stubs
         || (engine->digests.enabled && dump_find(engine, &stub->name)))
         abort();
