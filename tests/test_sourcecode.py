@@ -123,7 +123,7 @@ CIPHER = "respram/engine/native/cipher.c"  # looks for libcrypto once in a proce
 # replies in C, and the facade over the files in Python. A stub is a row in Python (keyspace.py), and its name is made
 # in record.py.
 NATIVE_ALONE = ("prefault", "arena", "bytes", "hash", "granules", "young", "names", "nodes", "members", "places",
-                "ranking", "stubs", "table", "taught", "writer", "cipher", "glob", "lua", "json")
+                "ranking", "shape", "stubs", "table", "taught", "writer", "cipher", "glob", "lua", "json")
 PURE_ALONE = ("__init__", "effort", "engine")
 
 NAMELESS = ("utils", "util", "helpers", "helper", "manager", "base", "common", "misc", "tools", "stuff", "core_utils")

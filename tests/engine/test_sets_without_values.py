@@ -8,7 +8,7 @@ from respram.stamp import from_ms
 from .rig import NOW, SETTINGS
 
 MEMBERS, NAME_BYTES = 20_000, 14
-BLOCK_BYTES_MAX = 64  # of a member of such a name, with the number of its family and its place
+BLOCK_BYTES_MAX = 56  # of a member of such a name, with the number of its family and its place
 PLACE_BYTES = 6
 TABLE_BYTES_MAX = 14  # its slot in a table of 4,096 lines
 LATER = NOW + 60_000

@@ -1,9 +1,10 @@
 /* Blocks for records: slabs of 64 KiB, each cut into blocks of one size.
  *
- * Sizes go up in steps of 8 bytes to 256 and then by an eighth, so a block wastes 4 bytes on average
+ * Sizes go up in steps of 4 bytes to 256 and then by an eighth, so a block wastes 2 bytes on average
  * where small and 6% where large; an allocator of general purpose takes 8 to 16 bytes per block and
  * 16 for its alignment. A slab's header is found by masking a block's address, so a block needs no
  * header at all. Free blocks are chained through their first bytes and are all zeros otherwise.
+ * A block lies at a multiple of 4, and where its size is a multiple of 8 at one of those.
  *
  * Slabs whose blocks have all been given back wait in a stack; below the SPARES_RESIDENT_MAX on top their
  * pages go back to the system, one slab at a time: freeing 100 MB at once would stop the process for
@@ -20,7 +21,6 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#define SLAB_BYTES ((size_t)64 << 10)
 #define SLAB_HEADER_BYTES 64 /* blocks of 64 and 128 bytes then start on cache lines */
 #define REGION_BYTES ((size_t)8 << 20)
 #define ASKED_BYTES ((size_t)512 << 10) /* requested at a time; by then as much again is ready */
@@ -35,7 +35,7 @@
 #if defined __linux__ && !defined MADV_DONTNEED_LOCKED
 #define MADV_DONTNEED_LOCKED 24 /* since 5.18; the C library may be older than the kernel */
 #endif
-#define SMALL_STEP 8
+#define SMALL_STEP 4
 #define SMALL_BYTES_MAX 256
 
 struct Slab {
@@ -59,6 +59,7 @@ static uint32_t class_of(size_t bytes, uint32_t *block_bytes) {
     uint32_t power = 31 - (uint32_t)__builtin_clz(last); /* 8 .. 11 */
     uint32_t eighth = last >> (power - 3);               /* 8 .. 15 */
     *block_bytes = (eighth + 1) << (power - 3);
+    _Static_assert(SMALL_BYTES_MAX / SMALL_STEP + 4 * 8 == ARENA_CLASSES, "as many as there are lists");
     return SMALL_BYTES_MAX / SMALL_STEP + (power - 8) * 8 + (eighth - 8);
 }
 

@@ -22,8 +22,8 @@ uint64_t family_copy_bytes(const Engine *engine, const Record *head, size_t *mos
     for (uint64_t place = family->dying; place < family->count; place++) {
         const Record *member = member_ahead(family, place);
         bytes += LOOK_BYTES + STORED_BYTES + record_value_bytes(member);
-        if (member->key_bytes > *most)
-            *most = member->key_bytes;
+        if (record_key_bytes(member) > *most)
+            *most = record_key_bytes(member);
     }
     return bytes;
 }

@@ -36,7 +36,7 @@ typedef struct Tally { /* of young records */
 } Tally;
 
 typedef struct Trace { /* before each record, in a node that may have peers */
-    uint64_t id;
+    Loose64 id;
     uint32_t granule_low;
     uint16_t granule_high;
     uint16_t point; /* what of its point is below the number of its partition */

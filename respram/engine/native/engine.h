@@ -304,7 +304,8 @@ bool keyspace_let_go(Engine *engine, int db, uint64_t hash, Span key, int64_t no
 bool keyspace_retime(Engine *engine, int db, uint64_t hash, Span key, int64_t deadline_ms, bool implicit,
                      int64_t now_ms, uint8_t note, bool *found);
 uint64_t keyspace_expire(Engine *engine, int64_t now_ms, uint64_t budget);
-Record *keyspace_reshape(Engine *engine, Record *record, bool shadowed, size_t value_bytes, bool keep_value);
+Record *keyspace_reshape(Engine *engine, Record *record, uint64_t hash, bool shadowed, size_t value_bytes,
+                         bool keep_value); /* shape.c */
 Record *keyspace_write(Engine *engine, Record *record, int db, uint64_t hash, Span key, const Content *content,
                        uint64_t clock, uint16_t node, int64_t deadline_ms, int64_t shadow_ms, bool implicit,
                        int64_t now_ms, uint32_t stub);
@@ -314,11 +315,20 @@ bool keyspace_put(Engine *engine, int db, uint64_t hash, Span key, const Content
 bool keyspace_again(Engine *engine, const Record *record, int64_t deadline_ms, bool implicit, int64_t now_ms,
     uint8_t note);
 bool keyspace_cover(Engine *engine, Record *head, int64_t until_ms, int64_t now_ms);
-void keyspace_end(Engine *engine, Record *record, int64_t now_ms);
+void keyspace_end(Engine *engine, Record *record, uint64_t hash, int64_t now_ms);
 void keyspace_wipe(Engine *engine, Record *record, int64_t now_ms);
 static inline uint64_t keyspace_hash(const Engine *engine, Span key) {
     return hash_key(engine->settings.secret, key.bytes, key.len);
 }
+
+/* shape.c */
+uint32_t hash_of_key(const void *owner, const Record *record);
+uint32_t hash_of_member(const void *owner, const Record *record);
+static inline uint32_t record_hash(const Engine *engine, const Record *record) { /* its low half, as a table needs it */
+    return is_member(record->db) ? hash_of_member(engine, record) : hash_of_key(engine, record);
+}
+Record *record_take(Engine *engine, int db, size_t bytes);
+void record_give(Engine *engine, Record *record, size_t bytes);
 
 size_t record_packed_bytes(const Engine *engine, const Record *record);
 void record_pack(const Engine *engine, const Record *record, uint8_t *out);
@@ -338,7 +348,7 @@ static inline bool is_placed(const Engine *engine, const Record *member) { /* it
 
 /* Of a head. */
 static inline Family *family_of(const Engine *engine, const Record *head) {
-    return engine->numbered.families[record_held(head)->position];
+    return engine->numbered.families[record_position(head)];
 }
 
 static inline size_t kin_bytes(int space) { /* of a member: its kin, and its score */
@@ -350,8 +360,8 @@ static inline size_t lead_of(const Engine *engine, int space) { /* bytes before 
 }
 
 /* Before the kin of a sorted set's member: its score, as its order has it. The value in the record may be sealed. */
-static inline double *score_of(const Engine *engine, const Record *member) {
-    return (double *)kin_of(engine, member) - 1;
+static inline LooseDouble *score_of(const Engine *engine, const Record *member) {
+    return (LooseDouble *)kin_of(engine, member) - 1;
 }
 
 #include "family.h" /* needs the engine */

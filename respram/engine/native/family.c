@@ -74,7 +74,7 @@ void family_forget_if_bare(Engine *engine, Family *family) {
     if (family->records || family->headed || family->queued || family->held)
         return;
     Table *table = table_of(engine, family->space);
-    table_remove(table, anchor_of(family));
+    table_remove(table, keyspace_hash(engine, family_key(family)), anchor_of(family));
     table->records_hint--;
     release(engine, family);
 }
@@ -91,11 +91,10 @@ static Family *with_room(Engine *engine, int space, Span key) {
         if (!family)
             return NULL;
         Record *anchor = anchor_of(family);
-        anchor->hash = (uint32_t)hash;
-        anchor->key_bytes = (uint32_t)key.len;
         anchor->db = (uint8_t)space;
+        record_set_lengths(anchor, key.len, 0, hash);
         if (key.len)
-            memcpy(record_body(anchor), key.bytes, key.len);
+            memcpy((uint8_t *)record_key(anchor).bytes, key.bytes, key.len);
         family->space = (uint8_t)space;
         if (!places_grow(engine, family) || !table_make_room(table) || !family_number(engine, family)) {
             places_free(engine, family);
@@ -283,7 +282,7 @@ void family_head_goes(Engine *engine, const Record *head, uint64_t cleared) {
 void family_head_comes(Engine *engine, Record *head) {
     Family *family = family_named(engine, record_kind(head) * DATABASES + head->db, record_key(head));
     always(family);
-    record_held(head)->position = family->number;
+    record_set_position(head, family->number);
     family->headed = true;
     family->began = head->clock;
     family->held = false;

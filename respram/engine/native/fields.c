@@ -266,7 +266,7 @@ static bool tell_members(Engine *engine, Session *session, const Command *comman
         if (place + MEMBERS_AHEAD < end)
             __builtin_prefetch(family_member(family, place + MEMBERS_AHEAD));
         const Record *member = family_member(family, place);
-        bytes += 2 * REPLY_HEAD_BYTES + member->key_bytes + record_value_bytes(member);
+        bytes += 2 * REPLY_HEAD_BYTES + record_key_bytes(member) + record_value_bytes(member);
     }
     if (bytes > HOT_REPLY_BYTES_MAX || !reply_reserve(engine, bytes))
         return false;

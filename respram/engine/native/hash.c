@@ -53,6 +53,18 @@ static inline uint64_t last_word(State *s, uint64_t last, size_t len) {
     return s->a ^ s->b ^ s->c ^ s->d;
 }
 
+/* The last 1 to 7 bytes of a span of `len`, as the lower end of a word: in one load where bytes stand before them. */
+static inline uint64_t rest_at(const uint8_t *bytes, size_t count, size_t len) {
+    if (len >= 8)
+        return word_at(bytes + count - 8) >> (64 - 8 * count);
+    if (count < 4)
+        return bytes[0] | (uint64_t)bytes[count / 2] << (count / 2 * 8) | (uint64_t)bytes[count - 1] << (count - 1) * 8;
+    uint32_t first, last;
+    memcpy(&first, bytes, 4);
+    memcpy(&last, bytes + count - 4, 4);
+    return first | (uint64_t)last << (count - 4) * 8;
+}
+
 /* The last 0 to 7 bytes under the length of all, and the end. */
 static inline uint64_t finish(State *s, const uint8_t *bytes, size_t count, size_t len) {
     uint64_t last = 0;
@@ -66,7 +78,7 @@ uint64_t hash_key(const uint64_t secret[2], const uint8_t *bytes, size_t len) {
     const uint8_t *end = bytes + (len & ~(size_t)7);
     for (; bytes != end; bytes += 8)
         take(&s, word_at(bytes));
-    return finish(&s, end, len & 7, len);
+    return last_word(&s, len & 7 ? rest_at(end, len & 7, len) : 0, len);
 }
 
 /* The same over parts that follow each other. */
@@ -86,9 +98,7 @@ uint64_t hash_parts(const uint64_t secret[2], const Span *parts, size_t count) {
         }
         if (!left)
             continue;
-        uint64_t next = 0;
-        for (size_t place = 0; place < left; place++)
-            next |= (uint64_t)at[place] << (8 * place);
+        uint64_t next = rest_at(at, left, parts[number].len);
         word |= next << bits;
         bits += 8 * (int)left;
         if (bits < 64)

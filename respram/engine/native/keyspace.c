@@ -25,31 +25,19 @@ Engine *engine_new(const Settings *settings) {
     engine->draws = settings->seed;
     engine->hot_reads = engine->hot_writes = true;
     engine->moved_max = UINT64_MAX;
-    for (int space = DATABASES; space < MARKS; space++)
-        engine->tables[space].lead = kin_bytes(space);
     for (int space = 0; space < SPACES; space++)
-        engine->tables[space].total = &engine->table_bytes;
+        engine->tables[space] = (Table){.total = &engine->table_bytes, .owner = engine, .lead = kin_bytes(space),
+                                        .hash_of = is_member(space) ? hash_of_member : hash_of_key};
     for (int number = 0; number < MEMBER_SPACES; number++)
-        engine->families[number] = (Table){.total = &engine->table_bytes, .lead = sizeof(Family)};
+        engine->families[number] = (Table){.total = &engine->table_bytes, .owner = engine, .lead = sizeof(Family),
+                                           .hash_of = hash_of_key};
     wheel_init(&engine->wheel);
     memcpy(engine->stubs.place_key, settings->secret, sizeof engine->stubs.place_key);
     return engine;
 }
 
-/* A record's block begins with its place in its family, where it is a member, and its trace, where digests are on. */
-static Record *take_block(Engine *engine, int db, size_t bytes) {
-    size_t lead = lead_of(engine, db);
-    uint8_t *block = arena_take(&engine->arena, lead + bytes);
-    return block ? (Record *)(block + lead) : NULL;
-}
-
-static void give_bytes(Engine *engine, Record *record, size_t bytes) {
-    size_t lead = lead_of(engine, record->db);
-    arena_give(&engine->arena, (uint8_t *)record - lead, lead + bytes);
-}
-
 static int give_block(void *context, const Record *record) {
-    give_bytes(context, (Record *)record, record_bytes(record));
+    record_give(context, (Record *)record, record_bytes(record));
     return 0;
 }
 
@@ -131,87 +119,29 @@ Record *keyspace_row(Engine *engine, int db, uint64_t hash, Span key, int64_t no
     return unlikely(is_member(db)) && family_is_dying(engine, record) ? NULL : record;
 }
 
-/* -- the shape of a record ----------------------------------------------------------------------- */
-static size_t least(size_t one, size_t other) {
-    return one < other ? one : other;
-}
-
-/* Within its block: the key moves where the shadow comes or goes, the value is kept or wiped. */
-static void reshape_here(Record *record, bool shadowed, size_t value_bytes, bool keep_value) {
-    size_t before = record_stored_bytes(record);
-    size_t overwritten = least(before, value_bytes); /* kept, or about to be written over */
-    uint8_t *from = (uint8_t *)record_key(record).bytes;
-    wipe(from + record->key_bytes + overwritten, before - overwritten);
-    bool was_shadowed = record->flags & RECORD_SHADOWED;
-    if (was_shadowed != shadowed) {
-        if (!keep_value) {
-            wipe(from + record->key_bytes, overwritten);
-            overwritten = 0;
-        }
-        size_t moved = record->key_bytes + overwritten;
-        memmove(record_body(record) + (shadowed ? SHADOW_BYTES : 0), from, moved);
-        if (!shadowed)
-            wipe(record_body(record) + moved, SHADOW_BYTES);
-        record->flags ^= RECORD_SHADOWED;
-    }
-    record_set_stored_bytes(record, value_bytes);
-}
-
-/* Makes room in a record for a value of this length and for a shadow, or not. The record may get
- * another address; table and wheel know it then. NULL: no memory, and nothing has changed. */
-Record *keyspace_reshape(Engine *engine, Record *record, bool shadowed, size_t value_bytes, bool keep_value) {
-    size_t before = record_bytes(record), after = record_size(record->db, shadowed, record->key_bytes, value_bytes);
-    size_t lead = lead_of(engine, record->db);
-    if (arena_block_bytes(lead + before) == arena_block_bytes(lead + after)) {
-        reshape_here(record, shadowed, value_bytes, keep_value);
-        return record;
-    }
-    Record *moved = take_block(engine, record->db, after);
-    if (!moved)
-        return NULL;
-    memcpy((uint8_t *)moved - lead, (uint8_t *)record - lead, lead + record_size(record->db, false, 0, 0));
-    moved->flags = (uint8_t)((record->flags & ~RECORD_SHADOWED) | (shadowed ? RECORD_SHADOWED : 0));
-    record_set_stored_bytes(moved, value_bytes);
-    if (shadowed)
-        record_set_shadow(moved, record_shadow_ms(record));
-    Span key = record_key(record);
-    size_t copied = key.len + (keep_value ? least(record_stored_bytes(record), value_bytes) : 0);
-    if (copied)
-        memcpy((uint8_t *)record_key(moved).bytes, key.bytes, copied);
-    wheel_relink(moved);
-    if (engine->digests.enabled)
-        digest_moved(moved);
-    if (is_member(moved->db))
-        family_moved(engine, moved);
-    table_replace(&engine->tables[record->db], record, moved);
-    give_bytes(engine, record, before);
-    return moved;
-}
-
+/* -- writing ----------------------------------------------------------------------------------------- */
 static void count_stub(Engine *engine, const Record *record, int by) {
     engine->stub_rows += (uint64_t)by;
-    engine->stub_key_bytes += (uint64_t)by * record->key_bytes;
+    engine->stub_key_bytes += (uint64_t)by * record_key_bytes(record);
 }
 
 static Record *make(Engine *engine, int db, uint64_t hash, Span key, size_t value_bytes, bool shadowed) {
     Table *table = &engine->tables[db];
     Span own = is_member(db) ? member_name(key) : key; /* what of it lies in the record */
-    Record *record = take_block(engine, db, record_size(db, shadowed, own.len, value_bytes));
+    Record *record = record_take(engine, db, record_size(db, shadowed, own.len, value_bytes));
     if (!record)
         return NULL;
     record->db = (uint8_t)db;
     if (!table_make_room(table)) {
-        give_bytes(engine, record, record_size(db, shadowed, own.len, value_bytes));
+        record_give(engine, record, record_size(db, shadowed, own.len, value_bytes));
         return NULL;
     }
     memset(record, 0, record_size(db, false, 0, 0));
     record->db = (uint8_t)db;
     if (is_member(db))
         family_gains(engine, record, key);
-    record->hash = (uint32_t)hash;
-    record->key_bytes = (uint32_t)own.len;
-    record_set_stored_bytes(record, value_bytes);
     record->flags = (uint8_t)(RECORD_STUB | (shadowed ? RECORD_SHADOWED : 0));
+    record_set_lengths(record, own.len, value_bytes, hash);
     if (own.len)
         memcpy((uint8_t *)record_key(record).bytes, own.bytes, own.len);
     if (engine->digests.enabled)
@@ -251,7 +181,7 @@ Record *keyspace_write(Engine *engine, Record *record, int db, uint64_t hash, Sp
             before = digest_before(record);
     }
     record = is_new ? make(engine, db, hash, key, value_bytes, shadow_ms != 0)
-                    : keyspace_reshape(engine, record, shadow_ms != 0, value_bytes, false);
+                    : keyspace_reshape(engine, record, hash, shadow_ms != 0, value_bytes, false);
     if (!record) {
         if (is_tracked)
             digest_give_up(engine, end_ms, clock);
@@ -271,7 +201,8 @@ Record *keyspace_write(Engine *engine, Record *record, int db, uint64_t hash, Sp
         engine->live[db]++;
     else
         count_stub(engine, record, 1);
-    record->flags = (uint8_t)((shadow_ms ? RECORD_SHADOWED : 0) | (implicit ? RECORD_IMPLICIT : 0)
+    record->flags = (uint8_t)((record->flags & RECORD_LONG) | (shadow_ms ? RECORD_SHADOWED : 0)
+                              | (implicit ? RECORD_IMPLICIT : 0)
                               | (content ? kind << KIND_SHIFT | (content->counted ? RECORD_COUNTED : 0) : RECORD_STUB));
     if (unlikely(record->node != node)) {
         nodes_release(&engine->nodes, record->node);
@@ -286,7 +217,7 @@ Record *keyspace_write(Engine *engine, Record *record, int db, uint64_t hash, Sp
     if (content)
         record_put_value(record, content);
     if (stays)
-        record_held(record)->position = family;
+        record_set_position(record, family);
     if (is_new)
         wheel_place(&engine->wheel, record, content ? deadline_ms : end_ms, now_ms);
     else
@@ -301,13 +232,13 @@ Record *keyspace_write(Engine *engine, Record *record, int db, uint64_t hash, Sp
         family_marked(engine, db - MARKS, key, clock);
     else if (unlikely(is_member(db)) && content)
         family_link(engine, record);
-    dear(keyspace_find(engine, db, hash, key) == record);
+    dear(keyspace_find(engine, db, hash, key) == record && record_hash(engine, record) == (uint32_t)hash);
     return record;
 }
 
 /* Out of table and counts; wheel and digests have let go of it already. With a head goes what is as old as this
  * clock. */
-void keyspace_forget(Engine *engine, Record *record, uint64_t cleared) {
+void keyspace_forget(Engine *engine, Record *record, uint64_t hash, uint64_t cleared) {
     if (unlikely(record->flags & RECORD_KIND))
         family_head_goes(engine, record, cleared);
     else if (is_member(record->db))
@@ -317,20 +248,20 @@ void keyspace_forget(Engine *engine, Record *record, uint64_t cleared) {
     else
         engine->live[record->db]--;
     nodes_release(&engine->nodes, record->node);
-    table_remove(&engine->tables[record->db], record);
+    table_remove(&engine->tables[record->db], hash, record);
     give_block(engine, record);
 }
 
 /* The wheel has let go of it already. `successor`: the clock of the stub that takes its place, or its own. */
-static void destroy(Engine *engine, Record *record, uint64_t cleared, uint64_t successor) {
+static void destroy(Engine *engine, Record *record, uint64_t hash, uint64_t cleared, uint64_t successor) {
     if (engine->digests.enabled)
         digest_drop(engine, record, successor);
-    keyspace_forget(engine, record, cleared);
+    keyspace_forget(engine, record, hash, cleared);
 }
 
 void keyspace_remove(Engine *engine, Record *record, uint64_t cleared) {
     wheel_remove(&engine->wheel, record);
-    destroy(engine, record, cleared, record->clock);
+    destroy(engine, record, record_hash(engine, record), cleared, record->clock);
 }
 
 /* -- local writes -------------------------------------------------------------------------------- */
@@ -489,7 +420,7 @@ static void become_stub(Engine *engine, Record *record, int64_t now_ms) {
     count_stub(engine, record, 1);
     record->flags |= RECORD_STUB;
     wheel_place(&engine->wheel, record, record_due_ms(record), now_ms);
-    keyspace_reshape(engine, record, record->flags & RECORD_SHADOWED, 0, false);
+    keyspace_reshape(engine, record, record_hash(engine, record), record->flags & RECORD_SHADOWED, 0, false);
 }
 
 /* Called once for each value that is destroyed on time or late; never before its deadline. */
@@ -532,9 +463,9 @@ static void end_member(Engine *engine, Record *record, int64_t now_ms) {
 }
 
 /* What is due for a record that the wheel has let go of. */
-void keyspace_end(Engine *engine, Record *record, int64_t now_ms) {
+void keyspace_end(Engine *engine, Record *record, uint64_t hash, int64_t now_ms) {
     if (record->flags & RECORD_STUB) {
-        destroy(engine, record, 0, record->clock);
+        destroy(engine, record, hash, 0, record->clock);
         return;
     }
     int64_t by_ms = now_ms - record_deadline_ms(record);
@@ -550,7 +481,7 @@ void keyspace_end(Engine *engine, Record *record, int64_t now_ms) {
             engine_note(engine, NOTE_EXPIRED, record->db, record_key(record));
     }
     if (!is_remembered) {
-        destroy(engine, record, 0, record->clock);
+        destroy(engine, record, hash, 0, record->clock);
     } else if (record->db >= DATABASES) {
         become_stub(engine, record, now_ms);
     } else if (!stub_takes_over(engine, record, now_ms)) {
@@ -561,34 +492,41 @@ void keyspace_end(Engine *engine, Record *record, int64_t now_ms) {
     note_lateness(&engine->late, by_ms, value_bytes, now_ms);
 }
 
-static void end(Engine *engine, Record *record, int64_t now_ms) {
+static void end(Engine *engine, Record *record, uint64_t hash, int64_t now_ms) {
     /* It was overwritten with more time, or only moves down; or its slot has not passed whole, which the
      * other engine waits for too, so that both forget at the same moment. */
     if (!wheel_has_passed(record_due_ms(record), now_ms)) {
         wheel_place(&engine->wheel, record, record_due_ms(record), now_ms);
         return;
     }
-    keyspace_end(engine, record, now_ms);
+    keyspace_end(engine, record, hash, now_ms);
 }
 
 /* Works off what is due: at most about `budget` records, and how many they were. A record is a cache
  * miss and its table line another; lines are prefetched for EXPIRED_AT_ONCE records together. */
 uint64_t keyspace_expire(Engine *engine, int64_t now_ms, uint64_t budget) {
     Record *due[EXPIRED_AT_ONCE];
+    uint32_t hashes[EXPIRED_AT_ONCE];
     uint64_t touched = 0;
     while (touched < budget) {
         uint64_t wanted = budget - touched < EXPIRED_AT_ONCE ? budget - touched : EXPIRED_AT_ONCE;
         size_t count = wheel_visit(&engine->wheel, now_ms, due, wanted);
-        for (size_t number = 0; number < count; number++)
-            table_prefetch_line(&engine->tables[due[number]->db], due[number]->hash);
+        for (size_t number = 0; number < count; number++) {
+            __builtin_prefetch((const char *)due[number] + 64);
+            __builtin_prefetch((const char *)due[number] + 116);
+        }
+        for (size_t number = 0; number < count; number++) {
+            hashes[number] = record_hash(engine, due[number]);
+            table_prefetch_line(&engine->tables[due[number]->db], hashes[number]);
+        }
         for (size_t number = 0; number < count; number++) /* marks first: the end of a head writes its mark anew */
             if (unlikely(due[number]->flags & RECORD_STUB)) {
-                end(engine, due[number], now_ms);
+                end(engine, due[number], hashes[number], now_ms);
                 due[number] = NULL;
             }
         for (size_t number = 0; number < count; number++)
             if (likely(due[number] != NULL))
-                end(engine, due[number], now_ms);
+                end(engine, due[number], hashes[number], now_ms);
         touched += count;
         if (count < wanted)
             break;

@@ -51,6 +51,8 @@ typedef struct Kin {
 
 #define NO_PLACE UINT32_MAX
 
+typedef double LooseDouble __attribute__((aligned(4))); /* in a block of the arena */
+
 /* A record's key as everybody else has it: members.c. */
 typedef struct Whole {
     uint8_t length[NAME_LENGTH_BYTES];

@@ -221,7 +221,8 @@ static bool widen_record(Engine *engine, Record *record, int64_t ends_ms, const 
     if (engine->digests.enabled && !digest_make_room(engine, end_ms, record->clock, now_ms))
         return false;
     uint64_t clock = record->clock;
-    record = keyspace_reshape(engine, record, shadow_ms != 0, record_stored_bytes(record), true);
+    record = keyspace_reshape(engine, record, record_hash(engine, record), shadow_ms != 0, record_stored_bytes(record),
+        true);
     if (!record) {
         if (engine->digests.enabled)
             digest_give_up(engine, end_ms, clock);

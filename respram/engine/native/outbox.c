@@ -19,7 +19,7 @@ struct Waiting {
 };
 
 static size_t waiting_size(size_t key_bytes) {
-    return offsetof(Waiting, key) + key_bytes;
+    return (offsetof(Waiting, key) + key_bytes + 7) & ~(size_t)7; /* its block lies at a multiple of 8 then */
 }
 
 static uint64_t ring_place(const Outbox *outbox, uint64_t number) {

@@ -94,7 +94,7 @@ static bool tell_picked(Engine *engine, const Session *session, const Picked *pi
     bool nested = with && session->proto == 3;
     for (size_t number = 0; number < picked->count; number++) {
         const Record *member = picked->records[number];
-        bytes += 2 * REPLY_HEAD_BYTES + member->key_bytes;
+        bytes += 2 * REPLY_HEAD_BYTES + record_key_bytes(member);
         bytes += with ? 2 * REPLY_HEAD_BYTES + record_value_bytes(member) : 0;
     }
     if (bytes > HOT_REPLY_BYTES_MAX || !reply_reserve(engine, bytes))
@@ -117,7 +117,7 @@ static bool tell_picked(Engine *engine, const Session *session, const Picked *pi
 /* Without a count one name, or nil. */
 static bool tell_one(Engine *engine, const Session *session, const Picked *picked) {
     const Record *member = picked->count ? picked->records[0] : NULL;
-    if (!reply_reserve(engine, REPLY_HEAD_BYTES + (member ? member->key_bytes : 0)))
+    if (!reply_reserve(engine, REPLY_HEAD_BYTES + (member ? record_key_bytes(member) : 0)))
         return false;
     engine->moved += picked->count * SEEN_BYTES;
     if (member)

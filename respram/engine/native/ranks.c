@@ -162,7 +162,8 @@ static bool reply_members(Engine *engine, const Session *session, const Family *
         for (size_t number = 0; number < got; number++)
             __builtin_prefetch(found[number].record);
         for (size_t number = 0; number < got; number++)
-            room += 2 * REPLY_HEAD_BYTES + found[number].record->key_bytes + (told.scores ? SCORE_REPLY_BYTES_MAX : 0);
+            room += 2 * REPLY_HEAD_BYTES + record_key_bytes(found[number].record)
+                    + (told.scores ? SCORE_REPLY_BYTES_MAX : 0);
         bytes += room;
         if (bytes > HOT_REPLY_BYTES_MAX || !reply_reserve(engine, room)) {
             buffer_cut(&engine->reply, before);

@@ -1,10 +1,11 @@
-/* A record is one block: 48 bytes of header, the shadow's 6 where there is one, key, value. A member of a set has no
- * value, and 40 bytes of header (decision 0245).
+/* A record is one block: 40 bytes of header, the shadow's 6 where there is one, key, value. A member of a set has no
+ * value, and 34 bytes of header (decision 0245).
  *
- * The header is packed by hand: links of the wheel and the deadline take 48 bits each, node numbers
- * are interned to 16, so that a key of 16 and a value of 64 bytes fit 128, which is two cache lines:
- * one read by the comparison of the key, the next prefetched with it. There is no pointer to a value:
- * that would be one cache miss more for every GET.
+ * The header is packed by hand: links of the wheel and the deadline take 48 bits each, node numbers are interned to 16,
+ * lengths take 16 bits, with room for 32 before the key where they do not fit, and the hash is made again from the key
+ * where somebody asks for it (decision 0247). So a key of 16 and a value of 64 bytes fit 120: the comparison of the key
+ * reads one cache line, and the next is prefetched with it. There is no pointer to a value: that would be one cache
+ * miss more for every GET.
  *
  * A value enters a record in `record_put_value` and leaves it by `record_value`, and nowhere else; where
  * values are sealed, seal.c makes the one and takes the other.
@@ -14,12 +15,27 @@
 #include <string.h>
 
 size_t record_size(int space, bool shadowed, size_t key_bytes, size_t value_bytes) {
-    return RECORD_HEADER_BYTES + (is_bare(space) ? 0 : sizeof(Held)) + (shadowed ? SHADOW_BYTES : 0) + key_bytes
-           + value_bytes;
+    return RECORD_HEADER_BYTES + (is_bare(space) ? 0 : sizeof(Held)) + (shadowed ? SHADOW_BYTES : 0)
+           + (is_long(key_bytes, value_bytes) ? sizeof(Long) : 0) + key_bytes + value_bytes;
 }
 
 size_t record_bytes(const Record *record) {
-    return record_size(record->db, record->flags & RECORD_SHADOWED, record->key_bytes, record_stored_bytes(record));
+    return RECORD_HEADER_BYTES + (is_bare(record->db) ? 0 : sizeof(Held)) + record_lead_bytes(record->flags)
+           + record_key_bytes(record) + record_stored_bytes(record);
+}
+
+void record_set_lengths(Record *record, size_t key_bytes, size_t value_bytes, uint64_t hash) {
+    bool has_long = is_long(key_bytes, value_bytes);
+    record->flags = (uint8_t)((record->flags & ~RECORD_LONG) | (has_long ? RECORD_LONG : 0));
+    record->short_key_bytes = has_long ? 0 : (uint16_t)key_bytes;
+    if (!is_bare(record->db))
+        record_held(record)->short_value_bytes = has_long ? 0 : (uint16_t)value_bytes;
+    if (has_long)
+        *record_long(record) = (Long){(uint32_t)key_bytes, (uint32_t)value_bytes, (uint32_t)hash};
+}
+
+static inline uint8_t *shadow_place(const Record *record) {
+    return record_body(record) + record_lead_bytes(record->flags & ~RECORD_SHADOWED);
 }
 
 int64_t record_shadow_ms(const Record *record) {
@@ -27,16 +43,16 @@ int64_t record_shadow_ms(const Record *record) {
         return 0;
     uint32_t low;
     uint16_t high;
-    memcpy(&low, record_body(record), 4);
-    memcpy(&high, record_body(record) + 4, 2);
+    memcpy(&low, shadow_place(record), 4);
+    memcpy(&high, shadow_place(record) + 4, 2);
     return (int64_t)((uint64_t)high << 32 | low);
 }
 
 void record_set_shadow(Record *record, int64_t shadow_ms) {
     uint32_t low = (uint32_t)shadow_ms;
     uint16_t high = (uint16_t)(shadow_ms >> 32);
-    memcpy(record_body(record), &low, 4);
-    memcpy(record_body(record) + 4, &high, 2);
+    memcpy(shadow_place(record), &low, 4);
+    memcpy(shadow_place(record) + 4, &high, 2);
 }
 
 /* When the wheel has to look at it: a value ends at its deadline, a stub with its shadow, or with the deadline that a
@@ -54,8 +70,7 @@ static inline uint8_t *value_place(const Record *record) {
 void record_put_value(Record *record, const Content *content) {
     const uint8_t *bytes = content->bytes.bytes, *stream = content->stream;
     size_t len = content->bytes.len;
-    if (!is_bare(record->db))
-        record_held(record)->position = content->position;
+    record_set_position(record, content->position);
     if (!len)
         return;
     uint8_t *restrict out = value_place(record);
@@ -89,10 +104,11 @@ void record_get_value(const Record *record, uint8_t *out) {
 /* Its flags as packed: here a seal is told by the writer's entry in Nodes. */
 static uint8_t packed_flags(const Engine *engine, const Record *record) {
     const Seal *seal = &engine->nodes.seals[record->node];
-    if (record->flags & RECORD_STUB || !seal->key)
-        return record->flags;
+    uint8_t flags = record->flags & (uint8_t)~RECORD_LONG;
+    if (flags & RECORD_STUB || !seal->key)
+        return flags;
     bool adopted = seal->sealer != engine->nodes.numbers[record->node];
-    return (uint8_t)(record->flags | PACKED_SEALED | (adopted ? PACKED_ADOPTED : 0));
+    return (uint8_t)(flags | PACKED_SEALED | (adopted ? PACKED_ADOPTED : 0));
 }
 
 size_t record_packed_bytes(const Engine *engine, const Record *record) {

@@ -127,7 +127,7 @@ HANDLER(randomkey) {
     if (command->argc != 1)
         return false;
     const Record *record = walk_sample(engine, session->db, draw_below(engine, UINT64_MAX), now_ms);
-    if (!reply_reserve(engine, REPLY_HEAD_BYTES + (record ? record->key_bytes : 0)))
+    if (!reply_reserve(engine, REPLY_HEAD_BYTES + (record ? record_key_bytes(record) : 0)))
         return false;
     if (record)
         reply_bulk(engine, record_key(record));

@@ -44,7 +44,7 @@ static void end_all(Engine *engine, Links *taken, int64_t now_ms) {
     while (next_of(taken) != taken) {
         Links *links = next_of(taken);
         leave(links);
-        keyspace_end(engine, (Record *)links, now_ms);
+        keyspace_end(engine, (Record *)links, record_hash(engine, (Record *)links), now_ms);
     }
 }
 

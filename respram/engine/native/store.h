@@ -62,7 +62,8 @@ uint64_t hash_parts(const uint64_t secret[2], const Span *parts, size_t count);
 uint64_t hash_words(const uint64_t secret[2], const uint64_t *words, size_t count, uint8_t byte, Span key);
 
 /* -- arena.c: where record blocks come from ------------------------------------------------------ */
-#define ARENA_CLASSES 64
+#define ARENA_CLASSES 96
+#define SLAB_BYTES ((size_t)64 << 10)
 #define ARENA_BLOCK_BYTES_MAX 4096 /* beyond: the allocator of the C library */
 
 typedef struct Slab Slab;
@@ -99,6 +100,7 @@ enum { HASH = 1, SET = 2, ZSET = 3 };
 enum { PACKED_HEADER_BYTES = 34 }; /* of the packed form: flags, space, two lengths, stamp, deadline */
 /* in the packed form only: in memory the writer's entry in Nodes holds it */
 enum { PACKED_SEALED = 8, PACKED_ADOPTED = 16 };
+enum { RECORD_LONG = 8 }; /* in memory only: the lengths are in Long */
 enum { PACKED_NAMED = 128 }; /* a key's stub under the key's name */
 enum { RECORD_COUNTED = 128 }; /* the same bit of a value: a counter, with its shares behind its digits (shares.c) */
 #define COUNTER_HEAD_BYTES 32
@@ -114,27 +116,38 @@ static inline bool is_member(int space) {
     return space >= DATABASES && space < MARKS;
 }
 
+/* Blocks lie at multiples of 4 (arena.c), and what is longer in them is read from there. */
+typedef uint64_t Loose64 __attribute__((aligned(4)));
+typedef uint32_t Loose32 __attribute__((aligned(2)));
+
 typedef struct Record {
     Links links; /* neighbours in a wheel slot */
-    uint32_t hash; /* the low half: finds the table line again without reading the key */
-    uint64_t clock;
+    uint16_t slot; /* index of its wheel slot */
+    uint16_t node; /* index into Nodes: the writer, and how the value is sealed */
+    Loose64 clock;
     uint32_t deadline_low;
     uint16_t deadline_high;
-    uint16_t node; /* index into Nodes: the writer, and how the value is sealed */
-    uint32_t key_bytes;
-    uint16_t slot; /* index of its wheel slot */
+    uint16_t short_key_bytes; /* of a record that is not long: record_key_bytes */
     uint8_t db;
     uint8_t flags;
     uint8_t bare[]; /* the body of a set's member: it has no value, and so neither its length nor its seal */
 } Record;
 
 typedef struct Held { /* before the body of all others */
-    uint32_t value_bytes;
-    uint32_t position; /* low half of the seal's position; see seal.c. Of a head: the number of its family */
+    uint16_t short_value_bytes; /* of a record that is not long: record_stored_bytes */
+    uint16_t position_low, position_high; /* see record_position */
 } Held;
 
-#define RECORD_HEADER_BYTES sizeof(Record)
+/* Of a record whose key or value is longer than 16 bits tell: first in its body. Its hash is kept too, so that a table
+ * that grows never reads such a key. */
+typedef struct Long {
+    Loose32 key_bytes, value_bytes, hash;
+} Long;
+
+#define RECORD_HEADER_BYTES offsetof(Record, bare)
+#define SHORT_BYTES_MAX UINT16_MAX /* of a key and of a value of a record that is not long */
 #define SHADOW_BYTES 6
+_Static_assert(offsetof(Record, bare) == 34 && sizeof(Held) == 6, "a key of 16 bytes with 64 takes 120");
 
 static inline bool is_bare(int space) {
     return space / DATABASES == SET;
@@ -144,24 +157,51 @@ static inline Held *record_held(const Record *record) { /* not of one that is ba
     return (Held *)record->bare;
 }
 
-/* [shadow, 6 bytes] key value; a member has its name alone for a key, see members.c */
+/* [Long, 12 bytes] [shadow, 6 bytes] key value; a member has its name alone for a key, see members.c */
 static inline uint8_t *record_body(const Record *record) {
     return (uint8_t *)record->bare + (is_bare(record->db) ? 0 : sizeof(Held));
 }
 
+static inline bool is_long(size_t key_bytes, size_t value_bytes) {
+    return key_bytes > SHORT_BYTES_MAX || value_bytes > SHORT_BYTES_MAX;
+}
+
+static inline Long *record_long(const Record *record) { /* of one that is long */
+    return (Long *)record_body(record);
+}
+
+/* What of its body lies before the key. */
+static inline size_t record_lead_bytes(unsigned flags) {
+    _Static_assert(RECORD_SHADOWED * 3 / 2 == SHADOW_BYTES && RECORD_LONG * 3 / 2 == sizeof(Long), "one product");
+    return (flags & (RECORD_SHADOWED | RECORD_LONG)) * 3 / 2;
+}
+
+static inline size_t record_key_bytes(const Record *record) {
+    return unlikely(record->flags & RECORD_LONG) ? record_long(record)->key_bytes : record->short_key_bytes;
+}
+
 static inline size_t record_stored_bytes(const Record *record) { /* of its value, with a counter's shares */
-    return is_bare(record->db) ? 0 : record_held(record)->value_bytes;
+    if (unlikely(record->flags & RECORD_LONG))
+        return record_long(record)->value_bytes;
+    return is_bare(record->db) ? 0 : record_held(record)->short_value_bytes;
 }
 
-static inline void record_set_stored_bytes(Record *record, size_t bytes) {
-    if (!is_bare(record->db))
-        record_held(record)->value_bytes = (uint32_t)bytes;
-}
-
+/* The low half of the position of its seal, see seal.c. Of a head: the number of its family. */
 static inline uint32_t record_position(const Record *record) {
-    return is_bare(record->db) ? 0 : record_held(record)->position;
+    if (is_bare(record->db))
+        return 0;
+    return (uint32_t)record_held(record)->position_high << 16 | record_held(record)->position_low;
 }
 
+static inline void record_set_position(Record *record, uint32_t position) {
+    if (is_bare(record->db))
+        return;
+    record_held(record)->position_low = (uint16_t)position;
+    record_held(record)->position_high = (uint16_t)(position >> 16);
+}
+
+/* Whether it is long follows from the lengths, and where its key lies from that. */
+void record_set_lengths(Record *record, size_t key_bytes, size_t value_bytes, uint64_t hash);
 size_t record_size(int space, bool shadowed, size_t key_bytes, size_t value_bytes);
 size_t record_bytes(const Record *record);
 int64_t record_shadow_ms(const Record *record);
@@ -183,7 +223,7 @@ static inline void record_set_deadline(Record *record, int64_t deadline_ms) {
 }
 
 static inline Span record_key(const Record *record) {
-    Span key = {record_body(record) + (record->flags & RECORD_SHADOWED ? SHADOW_BYTES : 0), record->key_bytes};
+    Span key = {record_body(record) + record_lead_bytes(record->flags), record_key_bytes(record)};
     return key;
 }
 
@@ -221,7 +261,7 @@ void record_get_value(const Record *record, uint8_t *out);
 typedef struct Line { /* one cache line */
     uint8_t tags[LINE_SLOTS]; /* 0: free */
     uint8_t passed; /* records of this line or an earlier one that are stored in a later line; 255 is never lowered */
-    uint64_t slots[LINE_SLOTS]; /* 16 more bits of the hash above 48 bits of pointer */
+    uint64_t slots[LINE_SLOTS]; /* 16 more bits of the hash, 46 of the record's address, 2 of how far its home is */
 } Line;
 
 typedef struct Lines {
@@ -238,6 +278,8 @@ typedef struct Table {
     uint64_t unmapped; /* lines of `old` that are freed */
     uint64_t ready;
     size_t lead; /* bytes before a record that writes also read */
+    uint32_t (*hash_of)(const void *owner, const Record *record); /* the low half of its hash, by its key */
+    const void *owner;
     uint64_t records_hint; /* of a table of families: how many there are */
     uint64_t *total, counted; /* the bytes of all tables that share it; of them, this one's */
 } Table;
@@ -248,8 +290,11 @@ Record *table_find_member(const Table *table, uint64_t hash, Span name, size_t b
 const Record *table_peek(const Table *table, uint64_t hash); /* what probably is under a key: to fetch memory ahead */
 bool table_make_room(Table *table); /* for one more record */
 void table_insert(Table *table, uint64_t hash, Record *record);
-void table_remove(Table *table, const Record *record);
-void table_replace(Table *table, const Record *before, Record *after);
+void table_remove(Table *table, uint64_t hash, const Record *record);
+void table_replace(Table *table, uint64_t hash, const Record *before, Record *after);
+const Record *line_record(const Line *line, int place); /* NULL: the place is free */
+/* the line at which a search for this record begins, which stands in line `at` */
+uint64_t table_home(const Table *table, const Lines *lines, uint64_t at, int place);
 void table_prefetch_line(const Table *table, uint64_t hash);
 void table_prefetch_record(const Table *table, uint64_t hash);
 uint64_t table_bytes(const Table *table);

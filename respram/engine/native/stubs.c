@@ -478,7 +478,7 @@ bool stub_bury(Engine *engine, Record *record, uint32_t stub, const Name *name, 
     wheel_remove(&engine->wheel, record);
     if (engine->digests.enabled)
         digest_drop(engine, record, clock);
-    keyspace_forget(engine, record, cleared);
+    keyspace_forget(engine, record, record_hash(engine, record), cleared);
     return true;
 }
 
@@ -526,7 +526,7 @@ bool stub_takes_over(Engine *engine, Record *record, int64_t now_ms) {
     Span key = record_key(record);
     uint64_t ended = record->flags & RECORD_KIND ? family_ended_at(record) : 0;
     if (!engine_remembers(engine)) {
-        keyspace_forget(engine, record, ended);
+        keyspace_forget(engine, record, record_hash(engine, record), ended);
         return true;
     }
     if ((ended && !keyspace_mark(engine, record->db, keyspace_hash(engine, key), key, ended,
@@ -538,7 +538,7 @@ bool stub_takes_over(Engine *engine, Record *record, int64_t now_ms) {
         wheel_place(&engine->wheel, record, now_ms + WITHOUT_MEMORY_MS, now_ms);
         return false;
     }
-    keyspace_forget(engine, record, ended);
+    keyspace_forget(engine, record, record_hash(engine, record), ended);
     return true;
 }
 
@@ -547,7 +547,7 @@ bool stub_takes_over(Engine *engine, Record *record, int64_t now_ms) {
 bool stub_of_member(Engine *engine, Record *record, int64_t now_ms) {
     if (engine_remembers(engine) && !stub_of_record(engine, record, now_ms))
         return false;
-    keyspace_forget(engine, record, 0);
+    keyspace_forget(engine, record, record_hash(engine, record), 0);
     return true;
 }
 

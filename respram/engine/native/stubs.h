@@ -96,7 +96,7 @@ bool stub_takes_over(Engine *engine, Record *record, int64_t now_ms);
 bool keyspace_mark(Engine *engine, int db, uint64_t hash, Span key, uint64_t clock, uint64_t number, int64_t until_ms,
                    int64_t now_ms, int64_t ended_ms);
 uint64_t family_cleared_by(const Record *head, uint64_t clock, int64_t now_ms);
-void keyspace_forget(Engine *engine, Record *record, uint64_t cleared);
+void keyspace_forget(Engine *engine, Record *record, uint64_t hash, uint64_t cleared);
 uint64_t family_ended_at(const Record *record);
 bool family_is_over(const Engine *engine, const Record *record, uint8_t kind, uint64_t clock, uint16_t node,
     int64_t now_ms);

@@ -2,13 +2,18 @@
  *
  * A line holds seven tags of 7 bits, seven slots (a pointer of 48 bits under 16 more bits of the
  * hash) and a count of the records that wanted this line or one before it and stand further on. So a
- * lookup reads one line, nearly always the only one, and dereferences a wrong record once in millions
+ * lookup reads one line, nearly always the only one, and dereferences a wrong record once in thousands
  * of times: two cache misses, line and record, and a batch prefetches both. The count takes the place
  * of tombstones: a line with `passed == 0` ends every search, and removing a record lowers the counts
  * between its home and its place, without reading any other record.
  *
+ * No record has its hash (decision 0247). A slot says in its two lowest bits, which no pointer needs, how many lines
+ * behind its home it stands, and its 16 bits of hash are those that a table which doubles asks for next. So lines are
+ * moved without a look at their records. A record's key is hashed again where it stands too far from its home, where
+ * the table is so small or so large that other bits are asked for, and when the record goes.
+ *
  * At most six of seven slots are used on average; then the table doubles. The old lines are moved two
- * at a time by the writes that follow, each line's records prefetched one step before they are read,
+ * at a time by the writes that follow,
  * and the pages behind are given back as it goes: neither a rehash nor an munmap of 64 MB stops the
  * process. Lines are moved up to a place that no record has passed, so that a key whose home lies
  * below `moved` is in the new lines, and one look at `moved` says where to search. A table that has
@@ -38,16 +43,21 @@
 #define MOVED_BY_REMOVAL 4     /* a table may become empty before as many removals as it has lines */
 #ifndef RESPRAM_PLAIN_BLOCKS
 #define SHRINK_LINES_MIN 1024  /* the smallest table for which this pays */
+#define KEPT_SHIFT 10          /* slots have the bits of the hash that tables of 2**10 to 2**25 lines need to double */
 #define MAP_BYTES_MIN ((size_t)256 << 10) /* smaller lines come from the C library */
 #define SLICE_LINES 1024       /* 64 KiB are requested or freed at a time */
 /* Under the sanitizers a thousand records are many: all that happens to large tables happens to small ones. */
 #else
 #define SHRINK_LINES_MIN 16
+#define KEPT_SHIFT 4
 #define MAP_BYTES_MIN ((size_t)4 << 10)
 #define SLICE_LINES 64
 #endif
 #define PASSED_STUCK 255
+#define USUAL_BYTES 120 /* of a record that is fetched whole: a key of 16 bytes with 64 */
 #define POINTER_BITS 48
+#define KEPT_BITS 16
+#define FAR UINT64_C(3) /* so many lines behind its home, or more: how many is not known */
 #define TAG_BYTES UINT64_C(0x0080808080808080)
 #define EACH_BYTE UINT64_C(0x0101010101010101)
 
@@ -55,12 +65,20 @@ static inline uint8_t tag_of(uint64_t hash) {
     return (uint8_t)(0x80 | hash >> 57);
 }
 
+static inline uint64_t kept_of(uint64_t hash) {
+    return hash >> KEPT_SHIFT & ((1u << KEPT_BITS) - 1);
+}
+
 static inline uint64_t slot_of(uint64_t hash, const Record *record) {
-    return (hash >> 32) << POINTER_BITS | (uint64_t)(uintptr_t)record;
+    return kept_of(hash) << POINTER_BITS | (uint64_t)(uintptr_t)record;
 }
 
 static inline Record *record_of(uint64_t slot) {
-    return (Record *)(uintptr_t)(slot & ((UINT64_C(1) << POINTER_BITS) - 1));
+    return (Record *)(uintptr_t)(slot & (((UINT64_C(1) << POINTER_BITS) - 1) & ~FAR));
+}
+
+const Record *line_record(const Line *line, int place) {
+    return line->tags[place] ? record_of(line->slots[place]) : NULL;
 }
 
 static inline uint64_t home_of(const Lines *lines, uint32_t hash) {
@@ -96,12 +114,12 @@ static inline bool is_of(const Record *record, size_t back, uint32_t family) {
 static inline Record *find_in(const Lines *lines, uint64_t moved, uint64_t hash, Span key, size_t back,
                               uint32_t family) {
     uint8_t tag = tag_of(hash);
-    uint64_t upper = (hash >> 32) & 0xffff, home = home_of(lines, (uint32_t)hash), at = home;
+    uint64_t kept = kept_of(hash), home = home_of(lines, (uint32_t)hash), at = home;
     do {
         const Line *line = &lines->lines[at];
         for (uint64_t found = candidates(line, tag); found; found &= found - 1) {
             uint64_t slot = line->slots[__builtin_ctzll(found) >> 3];
-            if (slot >> POINTER_BITS != upper)
+            if (slot >> POINTER_BITS != kept)
                 continue;
             Record *record = record_of(slot);
             Span own = record_key(record);
@@ -136,6 +154,18 @@ static inline void touch(const char *at) {
     (void)*(const volatile char *)at;
 }
 
+/* A block is no whole number of cache lines, and most of 120 bytes lie in three. The links in front are not read. */
+static inline void touch_record(const char *record) {
+    const char *first = record + offsetof(Record, slot);
+    touch(first);
+#ifndef RESPRAM_PLAIN_BLOCKS
+    if (likely(((uintptr_t)record & (SLAB_BYTES - 1)) <= SLAB_BYTES - USUAL_BYTES)) { /* what lies behind is memory */
+        touch(first + 64);
+        touch(record + USUAL_BYTES - 4);
+    }
+#endif
+}
+
 void table_prefetch_line(const Table *table, uint64_t hash) {
     if (unlikely(table->old.count) && home_of(&table->old, (uint32_t)hash) >= table->moved)
         __builtin_prefetch(&table->old.lines[home_of(&table->old, (uint32_t)hash)]);
@@ -145,13 +175,12 @@ void table_prefetch_line(const Table *table, uint64_t hash) {
 
 static void prefetch_in(const Lines *lines, uint64_t hash, size_t lead) {
     const Line *line = &lines->lines[home_of(lines, (uint32_t)hash)];
-    uint64_t upper = (hash >> 32) & 0xffff;
+    uint64_t kept = kept_of(hash);
     for (uint64_t found = candidates(line, tag_of(hash)); found; found &= found - 1) {
         uint64_t slot = line->slots[__builtin_ctzll(found) >> 3];
-        if (slot >> POINTER_BITS == upper) {
+        if (slot >> POINTER_BITS == kept) {
             const char *record = (const char *)record_of(slot);
-            touch(record);
-            __builtin_prefetch(record + 64);
+            touch_record(record);
             if (lead)
                 __builtin_prefetch(record - lead);
         }
@@ -174,14 +203,14 @@ const Record *table_peek(const Table *table, uint64_t hash) {
 }
 
 /* -- changing lines ------------------------------------------------------------------------------ */
-static void put_in(Lines *lines, uint32_t hash, uint8_t tag, uint64_t slot) {
-    uint64_t at = home_of(lines, hash);
-    for (;;) {
+static void put_in(Lines *lines, uint64_t home, uint8_t tag, uint64_t slot) {
+    uint64_t at = home;
+    for (uint64_t passed = 0;; passed += passed < FAR) {
         Line *line = &lines->lines[at];
         for (int place = 0; place < LINE_SLOTS; place++) {
             if (!line->tags[place]) {
                 line->tags[place] = tag;
-                line->slots[place] = slot;
+                line->slots[place] = (slot & ~FAR) | passed;
                 lines->records++;
                 return;
             }
@@ -193,8 +222,9 @@ static void put_in(Lines *lines, uint32_t hash, uint8_t tag, uint64_t slot) {
 }
 
 /* Where a record stands; false: not in these lines. */
-static bool place_of(const Lines *lines, uint64_t moved, const Record *record, uint64_t *at, int *place) {
-    uint64_t home = home_of(lines, record->hash);
+static bool place_of(const Lines *lines, uint64_t moved, uint32_t hash, const Record *record, uint64_t *at,
+                     int *place) {
+    uint64_t home = home_of(lines, hash);
     *at = home;
     do {
         const Line *line = &lines->lines[*at];
@@ -205,11 +235,46 @@ static bool place_of(const Lines *lines, uint64_t moved, const Record *record, u
     return false;
 }
 
-static Lines *lines_with(Table *table, const Record *record, uint64_t *at, int *place) {
-    if (table->old.count && home_of(&table->old, record->hash) >= table->moved
-        && place_of(&table->old, table->moved, record, at, place))
+static Lines *lines_with(Table *table, uint32_t hash, const Record *record, uint64_t *at, int *place) {
+    if (table->old.count && home_of(&table->old, hash) >= table->moved
+        && place_of(&table->old, table->moved, hash, record, at, place))
         return &table->old;
-    return place_of(&table->now, 0, record, at, place) ? &table->now : NULL;
+    return place_of(&table->now, 0, hash, record, at, place) ? &table->now : NULL;
+}
+
+static inline bool is_far(uint64_t slot) {
+    return (slot & FAR) == FAR;
+}
+
+/* Of what is not far. */
+static inline uint64_t near_home(const Lines *lines, uint64_t at, uint64_t slot) {
+    return (at - (slot & FAR)) & (lines->count - 1);
+}
+
+uint64_t table_home(const Table *table, const Lines *lines, uint64_t at, int place) {
+    uint64_t slot = lines->lines[at].slots[place];
+    return unlikely(is_far(slot)) ? home_of(lines, table->hash_of(table->owner, record_of(slot)))
+                                  : near_home(lines, at, slot);
+}
+
+/* The bit of the hash by which a home in these lines becomes one in twice as many; none: it is not kept. */
+static inline bool keeps_next_bit(const Lines *lines, int *bit) {
+    *bit = __builtin_ctzll(lines->count) - KEPT_SHIFT;
+    return *bit >= 0 && *bit < KEPT_BITS;
+}
+
+/* Where what stands in line `at` of the old lines begins to be looked for in the new ones. */
+static uint64_t new_home(const Table *table, uint64_t at, uint64_t slot) {
+    const Lines *old = &table->old, *now = &table->now;
+    int bit;
+    if (likely(!is_far(slot))) {
+        uint64_t home = near_home(old, at, slot);
+        if (now->count < old->count)
+            return home & (now->count - 1);
+        if (likely(keeps_next_bit(old, &bit)))
+            return home | (slot >> (POINTER_BITS + bit) & 1) * old->count;
+    }
+    return home_of(now, table->hash_of(table->owner, record_of(slot)));
 }
 
 static void take_out(Lines *lines, uint32_t hash, uint64_t at, int place) {
@@ -231,7 +296,7 @@ static void count_bytes(Table *table) {
 
 static bool lines_take(Lines *lines, uint64_t count) {
     if (count > (UINT64_C(1) << 32))
-        return false; /* a record keeps 32 bits of its hash */
+        return false; /* homes are told by 32 bits of the hash */
     size_t bytes = count * sizeof(Line);
     void *block;
     if (bytes >= MAP_BYTES_MIN) {
@@ -300,6 +365,7 @@ static bool start_moving(Table *table, uint64_t count) {
     return true;
 }
 
+/* Each line's records one step before they are read. */
 static void prefetch_records_of(const Line *line) {
     for (int place = 0; place < LINE_SLOTS; place++)
         if (line->tags[place])
@@ -307,12 +373,15 @@ static void prefetch_records_of(const Line *line) {
 }
 
 static void move_line(Table *table) {
-    Line *line = &table->old.lines[table->moved++];
-    if (table->moved + 1 < table->old.count)
+    uint64_t at = table->moved++;
+    Line *line = &table->old.lines[at];
+    int bit;
+    if (table->now.count > table->old.count && !keeps_next_bit(&table->old, &bit)
+        && table->moved + 1 < table->old.count)
         prefetch_records_of(line + 2);
     for (int place = 0; place < LINE_SLOTS; place++) {
         if (line->tags[place]) {
-            put_in(&table->now, record_of(line->slots[place])->hash, line->tags[place], line->slots[place]);
+            put_in(&table->now, new_home(table, at, line->slots[place]), line->tags[place], line->slots[place]);
             table->old.records--;
         }
     }
@@ -362,15 +431,15 @@ bool table_make_room(Table *table) {
 }
 
 void table_insert(Table *table, uint64_t hash, Record *record) {
-    put_in(&table->now, (uint32_t)hash, tag_of(hash), slot_of(hash, record));
+    put_in(&table->now, home_of(&table->now, (uint32_t)hash), tag_of(hash), slot_of(hash, record));
 }
 
-void table_remove(Table *table, const Record *record) {
+void table_remove(Table *table, uint64_t hash, const Record *record) {
     uint64_t at;
     int place;
-    Lines *lines = lines_with(table, record, &at, &place);
+    Lines *lines = lines_with(table, (uint32_t)hash, record, &at, &place);
     if (lines)
-        take_out(lines, record->hash, at, place);
+        take_out(lines, (uint32_t)hash, at, place);
     if (unlikely(table->old.count))
         move_some(table, MOVED_BY_REMOVAL);
     else if (unlikely(table->next.count && table->now.records < table->now.count * UNREADY_FILL))
@@ -379,14 +448,12 @@ void table_remove(Table *table, const Record *record) {
         start_moving(table, table->now.count / 4); /* without memory it stays as it is */
 }
 
-void table_replace(Table *table, const Record *before, Record *after) {
+void table_replace(Table *table, uint64_t hash, const Record *before, Record *after) {
     uint64_t at;
     int place;
-    Lines *lines = lines_with(table, before, &at, &place);
-    if (lines) {
-        uint64_t upper = lines->lines[at].slots[place] >> POINTER_BITS;
-        lines->lines[at].slots[place] = upper << POINTER_BITS | (uint64_t)(uintptr_t)after;
-    }
+    Lines *lines = lines_with(table, (uint32_t)hash, before, &at, &place);
+    if (lines)
+        lines->lines[at].slots[place] += (uint64_t)(uintptr_t)after - (uint64_t)(uintptr_t)before;
 }
 
 uint64_t table_records(const Table *table) {

@@ -72,7 +72,7 @@ static int move_one(void *context, const Record *old) {
         family_moved(engine, moved);
     }
     wheel_relink(moved);
-    table_replace(&engine->tables[moved->db], old, moved);
+    table_replace(&engine->tables[moved->db], record_hash(engine, moved), old, moved);
     dump_enter(engine, moved);
     move->counted = move->counted && count_one(move, moved);
     arena_give(&engine->arena, (uint8_t *)record - kin, kin + bytes);

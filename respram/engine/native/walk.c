@@ -3,7 +3,7 @@
  * SCAN's cursor counts through the home lines with its bits reversed, highest first, so that a table
  * which doubles or shrinks between two calls splits or joins what has been seen, and never hides what
  * has not (Pieter Noordhuis's idea for Redis's dict). A home line's records may stand some lines
- * further on: they are found by following `passed`, and told from the others by their own hash. While
+ * further on: they are found by following `passed`, and told from the others by their own home. While
  * lines are being moved, the smaller of the two counts the cursor, and all lines of the larger that
  * belong to it are looked at in the same step.
  */
@@ -13,12 +13,6 @@
 #define LINES_LEAST 64
 #define TTL_SAMPLE 64
 #define TTL_SAMPLE_LINES 256
-
-static const Record *record_in(const Line *line, int place) {
-    if (!line->tags[place])
-        return NULL;
-    return (const Record *)(uintptr_t)(line->slots[place] & ((UINT64_C(1) << 48) - 1));
-}
 
 /* A head without a member is no key. */
 static bool is_live(Engine *engine, const Record *record, int64_t now_ms) {
@@ -41,7 +35,7 @@ typedef struct Walk {
 } Walk;
 
 /* Shows the live records whose home is this line. */
-static bool show_home(Walk *walk, const Lines *lines, uint64_t moved, uint64_t home) {
+static bool show_home(Walk *walk, const Table *table, const Lines *lines, uint64_t moved, uint64_t home) {
     if (home < moved)
         return true;
     uint64_t at = home;
@@ -49,8 +43,8 @@ static bool show_home(Walk *walk, const Lines *lines, uint64_t moved, uint64_t h
         const Line *line = &lines->lines[at];
         walk->lines++;
         for (int place = 0; place < LINE_SLOTS; place++) {
-            const Record *record = record_in(line, place);
-            if (!record || (record->hash & (lines->count - 1)) != home || !is_live(walk->engine, record, walk->now_ms))
+            const Record *record = line_record(line, place);
+            if (!record || table_home(table, lines, at, place) != home || !is_live(walk->engine, record, walk->now_ms))
                 continue;
             walk->seen++;
             if (walk->see(walk->context, record))
@@ -80,7 +74,7 @@ static bool show_step(Walk *walk, const Table *table, uint64_t *cursor) {
     uint64_t small_moved = 0, large_moved = table->moved;
     if (!large->count) {
         uint64_t mask = small->count - 1;
-        bool more = show_home(walk, small, 0, *cursor & mask);
+        bool more = show_home(walk, table, small, 0, *cursor & mask);
         *cursor = step(*cursor, mask);
         return more;
     }
@@ -89,9 +83,9 @@ static bool show_step(Walk *walk, const Table *table, uint64_t *cursor) {
         small_moved = table->moved, large_moved = 0;
     }
     uint64_t small_mask = small->count - 1, large_mask = large->count - 1;
-    bool more = show_home(walk, small, small_moved, *cursor & small_mask);
+    bool more = show_home(walk, table, small, small_moved, *cursor & small_mask);
     do {
-        more = more && show_home(walk, large, large_moved, *cursor & large_mask);
+        more = more && show_home(walk, table, large, large_moved, *cursor & large_mask);
         *cursor = step(*cursor, large_mask);
     } while (*cursor & (small_mask ^ large_mask));
     return more;
@@ -141,7 +135,7 @@ const Record *walk_sample(Engine *engine, int db, uint64_t draw, int64_t now_ms)
         const Record *live[LINE_SLOTS];
         uint64_t count = 0;
         for (int place = 0; place < LINE_SLOTS; place++) {
-            const Record *record = record_in(line, place);
+            const Record *record = line_record(line, place);
             if (record && is_live(engine, record, now_ms))
                 live[count++] = record;
         }
@@ -157,7 +151,7 @@ int64_t walk_ttl_average_ms(Engine *engine, int db, int64_t now_ms) {
     int64_t sum_ms = 0, count = 0;
     for (uint64_t number = 0; number < lines && number < TTL_SAMPLE_LINES && count < TTL_SAMPLE; number++) {
         for (int place = 0; place < LINE_SLOTS; place++) {
-            const Record *record = record_in(line_number(table, number), place);
+            const Record *record = line_record(line_number(table, number), place);
             if (record && is_live(engine, record, now_ms)) {
                 sum_ms += record_deadline_ms(record) - now_ms;
                 count++;
@@ -176,7 +170,7 @@ int walk_table(const Table *table, See see, void *context) {
     uint64_t lines = lines_of(table);
     for (uint64_t number = 0; number < lines; number++) {
         for (int place = 0; place < LINE_SLOTS; place++) {
-            const Record *record = record_in(line_number(table, number), place);
+            const Record *record = line_record(line_number(table, number), place);
             if (record && see(context, record))
                 return -1;
         }
