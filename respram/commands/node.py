@@ -397,6 +397,9 @@ class Node:
     told: int = 0  # clients notified in this turn
     marks_held: int = 0  # hashes held by unfinished walks over keys: walking.py
     telling: Iterator[None] | None = None
+    events: deque[tuple[bytes, bytes]] = field(default_factory=deque)  # channel and message
+    events_bytes: int = 0
+    events_us: int = 0  # time that events have taken in this turn
     ripe: dict[tuple[int, bytes], Iterator[Conn]] = field(default_factory=dict)  # clients to wake, by key
     stats: Stats = field(default_factory=Stats)
     slow_log: deque[Slow] = field(default_factory=deque)

@@ -8,8 +8,7 @@ PAUSE) calls it afterwards. A forgotten call is a lost event, so there is this o
 
 from respram.commands.invalidation import invalidate, see
 from respram.commands.node import Node
-from respram.commands.pubsub import publish
-from respram.commands.telling import wake_waiting
+from respram.commands.telling import tell_event, wake_waiting
 from respram.engine.api import EXPIRED, NEW, SEEN
 from respram.record import DATABASES
 
@@ -76,9 +75,9 @@ def event(node: Node, name: bytes, db: int, key: bytes) -> None:
     if not flags & CLASS_OF.get(name, STRING):
         return
     if flags & KEYSPACE:
-        publish(node, b"__keyspace@%d__:%b" % (db, key), name)
+        tell_event(node, b"__keyspace@%d__:%b" % (db, key), name)
     if flags & KEYEVENT:
-        publish(node, b"__keyevent@%d__:%b" % (db, name), key)
+        tell_event(node, b"__keyevent@%d__:%b" % (db, name), key)
 
 
 def miss(node: Node, db: int, key: bytes) -> None:

@@ -142,3 +142,51 @@ def test_nobody_waits_for_more_keys_than_can_be_looked_at(client: Client) -> Non
     assert not client.rig.node.blocked
     client(b"ZADD", keys[-1], b"1", b"a")
     assert client(b"BZPOPMIN", *keys, b"1").startswith(b"*3\r\n"), "what is there needs no waiting"
+
+
+# -- keyspace events ----------------------------------------------------------------------------------
+def event(key: bytes) -> bytes:
+    return b"*4\r\n" + bulk(b"pmessage") + bulk(b"__keyevent*") + bulk(b"__keyevent@0__:set") + bulk(key)
+
+
+def test_events_of_one_command_are_published_for_a_bounded_time_and_then_in_later_turns(
+    client: Client, turns: "deque[Callable[[], None]]"
+) -> None:
+    """An MSET of 5,000 keys held everybody up for 2 s, where 10,000 patterns listened."""
+    listener = client.other()
+    listener(b"PSUBSCRIBE", b"__keyevent*")
+    assert client(b"CONFIG", b"SET", b"notify-keyspace-events", b"E$") == OK
+    keys = [b"k%d" % number for number in range(3_000)]
+    client(b"MSET", *(part for key in keys for part in (key, b"v")))
+    first = listener.pushed()
+    ticks = telling.EVENTS_US // 7 + 1  # a look at this rig's clock takes 7 us
+    assert 0 < first.count(b"pmessage") <= ticks, "they were all published in the turn of the command"
+    client(b"SET", b"late", b"v")
+    assert listener.pushed() == b"", "it comes behind those that wait"
+    count = 0
+    while turns:
+        turns.popleft()()
+        some = listener.pushed()
+        assert some.count(b"pmessage") <= ticks
+        first, count = first + some, count + 1
+    assert first == b"".join(map(event, [*keys, b"late"])) and count > 3
+    assert not client.rig.node.events_bytes and not client.rig.node.events_us
+    client(b"SET", b"k", b"v")
+    assert listener.pushed() == event(b"k"), "at once again"
+
+
+def test_events_that_wait_are_bounded_and_who_makes_more_publishes_the_oldest(
+    client: Client, turns: "deque[Callable[[], None]]", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(telling, "EVENTS_US", 0)
+    monkeypatch.setattr(telling, "EVENTS_MAX", 10)
+    listener = client.other()
+    listener(b"PSUBSCRIBE", b"__keyevent*")
+    client(b"CONFIG", b"SET", b"notify-keyspace-events", b"E$")
+    keys = [b"k%d" % number for number in range(50)]
+    for key in keys:
+        client(b"SET", key, b"v")
+    assert listener.pushed() == b"".join(map(event, keys[:40])) and len(client.rig.node.events) == 10
+    monkeypatch.setattr(telling, "EVENTS_BYTES_MAX", 100)
+    client(b"SET", b"last", b"v")
+    assert client.rig.node.events_bytes <= 100 and listener.pushed().endswith(event(b"k46"))
