@@ -27,14 +27,16 @@ __all__ = ["COMMANDS", "Argument", "Command", "KeySpec", "everything", "find"]
 
 
 def find(name: bytes, sub: bytes) -> Command | None:
-    """Finds a command, or the subcommand of a container, by names in lower case. None: there is none of that name.
+    """Finds a command by its name in lower case, or the subcommand of a container by `sub`. None: there is none of that
+    name.
 
-    With `sub` empty, and of a command without subcommands, the command itself.
+    With `sub` empty, and of a command without subcommands, the command itself: then `sub` may be any argument, and a
+    long one is not looked at.
     """
     command = _TOP.get(name)
     if command is None or not command.subcommands or not sub:
         return command
-    return _SUBCOMMANDS.get((name, sub))
+    return _SUBCOMMANDS.get((name, sub.lower()))
 
 
 def everything() -> list[Command]:

@@ -167,7 +167,7 @@ def _judge(words: list[bytes], moment_ms: int) -> tuple[str, str, str]:
 
 def _known(words: list[bytes]) -> tuple[str, str, str]:
     """Finds the command, or the subcommand of a container, by the names alone."""
-    command = find(words[0].lower(), words[1].lower() if len(words) > 1 else b"")
+    command = find(words[0].lower(), words[1] if len(words) > 1 else b"")
     if command is None:
         return _shown(words[0]), UNKNOWN, ""
     name = command.name.decode().replace("|", " ")

@@ -114,7 +114,7 @@ def acl_dryrun(conn: Conn, argv: list[bytes]) -> Reply:
     if user is None:
         raise ClientError(b"ERR User '%b' not found" % argv[2][:128].translate(ONE_LINE))
     words = argv[3:]
-    command = find(words[0].lower(), words[1].lower() if len(words) > 1 else b"")
+    command = find(words[0].lower(), words[1] if len(words) > 1 else b"")
     if command is None:
         raise ClientError(b"ERR Command '%b' not found" % words[0][:128].translate(ONE_LINE))
     if not command.takes(len(words)):

@@ -293,7 +293,7 @@ def _send_several(conn: Conn, first: Forwarded, keys: list[bytes], is_script: bo
 
 def _follower(conn: Conn, argv: list[bytes], first: Forwarded, home: int, is_script: bool) -> Forwarded | None:
     node = conn.node
-    command = find(argv[0].lower(), argv[1].lower() if len(argv) > 1 else b"")
+    command = find(argv[0].lower(), argv[1] if len(argv) > 1 else b"")
     if (
         command is None
         or command.subcommands

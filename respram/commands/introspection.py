@@ -102,7 +102,7 @@ def command_getkeysandflags(conn: Conn, argv: list[bytes]) -> Reply:
 
 
 def _keys(conn: Conn, words: list[bytes]) -> list[tuple[int, tuple[bytes, ...]]]:
-    command = find(words[0].lower(), words[1].lower() if len(words) > 1 else b"")
+    command = find(words[0].lower(), words[1] if len(words) > 1 else b"")
     if command is None or command.refused or is_unnamed(conn, command):
         raise INVALID_COMMAND
     if all(b"not_key" in spec.flags for spec in command.key_specs):  # for example channels of SPUBLISH

@@ -40,7 +40,7 @@ def spend_caching(conn: Conn, argv: list[bytes]) -> None:
     wish = conn.tracking
     if wish is None or wish.caching is None or conn.queue is not None:
         return
-    if argv[0].lower() == b"client" and len(argv) > 1 and find(b"client", argv[1].lower()) is not None:
+    if argv[0].lower() == b"client" and len(argv) > 1 and find(b"client", argv[1]) is not None:
         return
     wish.caching = None
     conn.settle()

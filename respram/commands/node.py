@@ -53,6 +53,11 @@ class Transport(Protocol):
     def deliver(self, data: bytes) -> None:
         """Sends bytes out of turn. Handlers use `Conn.push`, which keeps the order."""
 
+    def deliver_pieces(self, pieces: list[bytes]) -> bool:
+        """Sends the reply of the command that runs. It was suspended, so nothing before it waits to be sent.
+        False: this transport takes whole replies only.
+        """
+
     def close(self) -> None:
         """Closes the connection at once, on behalf of another client (CLIENT KILL)."""
 
@@ -73,6 +78,9 @@ class Gone:
     """The transport of a client that is gone."""
 
     def deliver(self, data: bytes) -> None: ...
+    def deliver_pieces(self, pieces: list[bytes]) -> bool:
+        return False
+
     def close(self) -> None: ...
     def wake(self) -> None: ...
     def answer(self, data: bytes) -> None: ...

@@ -90,7 +90,10 @@ def changed(name: str, value: int) -> dict[str, Any]:
 def _limit(name: str, least: int, most: int) -> Parameter:
     """A limit with an option. What the engine enforces is told to the engine as well."""
     parse = memory if name.endswith("_bytes_max") else number
-    setting = {"bulk_bytes_max": "bulk_bytes_max", "query_buffer_bytes_max": "query_bytes_max"}.get(name)
+    setting = {
+        "bulk_bytes_max": "bulk_bytes_max", "query_buffer_bytes_max": "query_bytes_max",
+        "key_bytes_max": "key_bytes_max",
+    }.get(name)  # fmt: skip
 
     def read(node: Node) -> bytes:
         if setting is not None:  # the smallest limit of all peers counts, whatever this node was given

@@ -223,7 +223,7 @@ def breathing(items: "Iterator[Reply]", at_once: int = 32) -> "Iterator[Reply | 
 class Writing:
     """An `Each` under way."""
 
-    __slots__ = ("writer", "items", "kind", "at", "begin", "count", "joined")
+    __slots__ = ("writer", "items", "kind", "at", "begin", "count", "joined", "slices")
 
     def __init__(self, writer: Writer, reply: Each) -> None:
         self.writer = writer
@@ -235,6 +235,7 @@ class Writing:
         self.begin = writer.size
         # earlier parts are joined, one for each slice: joining and freeing a million at the end took 80 ms
         self.joined = len(writer.parts)
+        self.slices = 0  # that ended before all was written
 
     def go_on(self, enough: Callable[[], bool]) -> bool:
         """Writes on until `enough`, which is called at each breath, returns True. Returns whether all is written."""
@@ -244,6 +245,7 @@ class Writing:
                 if enough():
                     writer.parts[self.joined :] = [b"".join(writer.parts[self.joined :])]
                     self.joined += 1
+                    self.slices += 1
                     return False
                 continue
             if self.kind == b"=":

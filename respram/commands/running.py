@@ -8,6 +8,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterable
 
 from respram.catalog import Command
+from respram.catalog.keys import keys_of
 from respram.commands.invalidation import remember
 from respram.commands.node import Conn, Node, Suspend
 from respram.commands.reply import Reply
@@ -23,6 +24,8 @@ READS_TOO_MUCH = ClientError.saying(
     b"ERR the command or transaction reads more than twice proto-max-bulk-len of values and members"
 )
 OOM = ClientError.saying(b"OOM command not allowed when used memory > 'maxmemory'.")
+KEY_TOO_LONG = ClientError.saying(b"ERR key is longer than key-size-limit")
+GIVES_NAMES = frozenset({b"rename", b"renamenx", b"smove"})  # what makes a key, beside the commands that need memory
 
 
 HELD_MS_MAX = 3_600_000  # for who is woken when the script ends, and not told BUSY before
@@ -70,6 +73,8 @@ def call(conn: Conn, command: Command, argv: list[bytes]) -> Reply:
         stat = node.stats.by_command[command.name] = CommandStat()
     started = node.micros()
     try:
+        if command.grows or command.name in GIVES_NAMES:
+            _refuse_long_keys(node.limits.key_bytes_max, command, argv)
         reply = HANDLERS[command.name](conn, argv)
     except ClientError:
         _account(conn, command, argv, stat, started, failed=True)
@@ -84,6 +89,11 @@ def call(conn: Conn, command: Command, argv: list[bytes]) -> Reply:
     if conn.tracking is not None:
         remember(conn, command, argv)
     return reply
+
+
+def _refuse_long_keys(bytes_max: int, command: Command, argv: list[bytes]) -> None:
+    if any(len(word) > bytes_max for word in argv) and any(len(key) > bytes_max for key in keys_of(command, argv)):
+        raise KEY_TOO_LONG
 
 
 def _account(conn: Conn, command: Command, argv: list[bytes], stat: CommandStat, started: int, failed: bool) -> None:

@@ -24,7 +24,6 @@ from respram.scripting.runtime import ENCODED, FAULT, STATUS, Answer
 from respram.scripting.scripts import Scripts
 
 LIVES = frozenset({b"ttl", b"pttl", b"expiretime", b"pexpiretime"})
-SCRIPT_REPLY_BYTES_MAX = 64 << 20  # of one call; Lua's own limit is usually lower
 # of a reply: after a longer one the clock is checked, as Lua's hook does once in a hundred commands
 LONG_BYTES = 4_096
 FAST_AT_ONCE = 4  # fast paths between two looks at the clock: one may take 35 ms, with a reply of 4 bytes
@@ -101,7 +100,7 @@ class Calls:
                 if len(reply) > LONG_BYTES or not self.fast_calls % FAST_AT_ONCE:
                     self.scripts.judge()
                 return _answer_of(reply)
-        command = find(argv[0].lower(), argv[1].lower() if len(argv) > 1 else b"")
+        command = find(argv[0].lower(), argv[1] if len(argv) > 1 else b"")
         if command is None or (command.subcommands and len(argv) > 1):
             return UNKNOWN
         if not command.takes(len(argv)):
@@ -133,7 +132,7 @@ class Calls:
             return TOO_LONG_FOR_SCRIPTS
         finally:
             conn.script_proto = 0
-        return _answer(said, self.proto)
+        return _answer(said, self.proto, _reply_bytes_max(conn))
 
     def _given(self, argv: list[bytes]) -> Answer | bytes | int:
         """The reply of a command that the engine has already run for this script."""
@@ -197,7 +196,12 @@ def _answer_of(reply: bytes) -> Answer | bytes | int:
     return Answer(None, STATUS, reply[1:-2]) if kind == PLUS else Answer(None, ENCODED, reply)
 
 
-def _answer(reply: Reply, proto: int) -> Answer:
+def _reply_bytes_max(conn: Conn) -> int:
+    """Of one call, unless the reply is one value: Lua has it as it came and as values, and makes something of it."""
+    return conn.node.limits.script_memory_bytes_max // 3
+
+
+def _answer(reply: Reply, proto: int, bytes_max: int) -> Answer:
     if isinstance(reply, (bytes, int)):
         return Answer(reply)
     if reply is None:
@@ -207,7 +211,7 @@ def _answer(reply: Reply, proto: int) -> Answer:
     if isinstance(reply, Error):
         return Answer(None, FAULT, b"-" + reply.text)
     try:
-        return Answer(None, ENCODED, encode(reply, proto, SCRIPT_REPLY_BYTES_MAX) or b"$-1\r\n")
+        return Answer(None, ENCODED, encode(reply, proto, bytes_max) or b"$-1\r\n")
     except OverrunError:
         return TOO_LONG_FOR_SCRIPTS
 
@@ -226,7 +230,7 @@ def run_aside(session: Session, argv: list[bytes], now_ms: int, wanted: int) -> 
         allowed = _may(conn, argv)
         return b":-1\r\n" if allowed is None else b":%d\r\n" % allowed
     node = conn.node
-    command = find(argv[0].lower(), argv[1].lower() if len(argv) > 1 else b"")
+    command = find(argv[0].lower(), argv[1] if len(argv) > 1 else b"")
     if command is None or (command.subcommands and len(argv) > 1):
         return _fault(UNKNOWN)
     if not command.takes(len(argv)):
@@ -250,7 +254,7 @@ def run_aside(session: Session, argv: list[bytes], now_ms: int, wanted: int) -> 
             if denied is not None:
                 return _fault(denied)
         node.engine.allow(LOOK_BYTES * len(argv))
-        return encode(call(conn, command, argv), session.proto, SCRIPT_REPLY_BYTES_MAX) or b"$-1\r\n"
+        return encode(call(conn, command, argv), session.proto, _reply_bytes_max(conn)) or b"$-1\r\n"
     except ClientError as error:
         count_error(conn, error.text)
         return b"-%b\r\n" % error.text
@@ -274,7 +278,7 @@ def _denied(conn: Conn, command: Command, argv: list[bytes]) -> Answer | None:
 
 def _may(conn: Conn, argv: list[bytes]) -> bool | None:
     """redis.acl_check_cmd. None: there is no such command."""
-    command = find(argv[0].lower(), argv[1].lower() if len(argv) > 1 else b"")
+    command = find(argv[0].lower(), argv[1] if len(argv) > 1 else b"")
     if command is None or (command.subcommands and len(argv) > 1):
         return None
     if acl_check.is_unnamed(conn, command):

@@ -60,6 +60,9 @@ class Waits:
         self.go_on()
 
     def deliver(self, data: bytes) -> None: ...
+    def deliver_pieces(self, pieces: list[bytes]) -> bool:
+        return False
+
     def close(self) -> None: ...
     def answer(self, data: bytes) -> None: ...
     def waiting_bytes(self) -> int:
@@ -190,7 +193,7 @@ def _dispatch(session: Session, argv: list[bytes], now_ms: int) -> bytes | None:
         conn = session.owner
         assert isinstance(conn, Conn)
         conn.wrote_beyond = True
-    command = find(name, argv[1].lower() if len(argv) > 1 else b"")
+    command = find(name, argv[1] if len(argv) > 1 else b"")
     if name not in (b"multi", b"exec", b"wait") and name not in TRAVELS and (command is None or not command.key_specs):
         return STRANGE
     return dispatch(session, argv, now_ms)

@@ -86,9 +86,14 @@ class Limits:
         "client-query-buffer-limit", MIB,
     )  # fmt: skip
     bulk_bytes_max: int = bound(
-        16 * MIB, "One argument, and so one key or value. Work on one of 16 MiB takes up to 20 ms, and other clients "
+        16 * MIB, "One argument, and so one value. Work on one of 16 MiB takes up to 20 ms, and other clients "
                   "wait meanwhile. Redis allows 512 MiB.",
         "proto-max-bulk-len", MIB, 512 * MIB,
+    )  # fmt: skip
+    key_bytes_max: int = bound(
+        64 * KIB, "A key that a command may make. All work on a key takes as long as it is, also where others list it. "
+                  "Redis allows 512 MiB.",
+        "key-size-limit", KIB, 512 * MIB,
     )  # fmt: skip
     args_max: int = bound(
         32_768,
@@ -136,7 +141,9 @@ class Limits:
         "script-time-max", 1, 3_600_000
     )  # fmt: skip
     script_memory_bytes_max: int = bound(
-        64 * MIB, "Memory of Lua: what one script holds, and what earlier scripts left for the garbage collector.",
+        32 * MIB,
+        "Memory of Lua: what one script holds, and what earlier scripts left for the garbage collector. Work on a text "
+        "of 10 MiB, such as string.upper, takes up to 40 ms and three times its memory, and other clients wait.",
         "script-memory-limit",
         4 * MIB, 16 * GIB,
     )  # fmt: skip

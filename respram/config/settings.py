@@ -120,6 +120,7 @@ class Config:
             max_ttl_ms=self.max_ttl_s * 1000,
             memory_bytes_max=self.maxmemory_bytes,
             bulk_bytes_max=limits.bulk_bytes_max,
+            key_bytes_max=limits.key_bytes_max,
             args_max=limits.args_max,
             inline_bytes_max=limits.inline_bytes_max,
             query_bytes_max=limits.query_buffer_bytes_max,

@@ -139,13 +139,12 @@ class Settings(NamedTuple):
 
     node: int  # 64-bit number of this boot; part of every stamp
     secret: bytes  # 16 random bytes: the key of the table's hash
-    # 64 random bits that draws begin with. Who sees many draws may work out those that follow, and this number: so it
-    # is used for nothing else, and secrets are drawn by the operating system.
-    seed: int
+    seed: int  # 64 random bits that draws begin with. It is no secret: who sees many draws may work it out
     default_ttl_ms: int
     max_ttl_ms: int
     memory_bytes_max: int  # 0: no limit
     bulk_bytes_max: int
+    key_bytes_max: int  # longer ones: a fast path that writes leaves them to `dispatch`
     args_max: int
     inline_bytes_max: int
     query_bytes_max: int  # unread input of one session, and all arguments of one command

@@ -135,6 +135,12 @@ class Client:
         self.pump.sent(len(data))
         self.send(data)
 
+    def deliver_pieces(self, pieces: list[bytes]) -> bool:
+        """A long reply, which is not copied once more."""
+        for piece in pieces:
+            self.deliver(piece)
+        return True
+
     def send(self, data: bytes | memoryview) -> None:
         """Sends as much as the kernel takes now, and keeps the rest, in order."""
         if self.closed:
@@ -156,7 +162,7 @@ class Client:
         elif self.out_bytes > self._output_bytes_max():
             self.close_unread("output_limit")
             return
-        rest = bytes(memoryview(data)[sent:])
+        rest = data if isinstance(data, bytes) and not sent else bytes(memoryview(data)[sent:])
         self.out.append(memoryview(rest))
         self.out_bytes += len(rest)
         self.pump.unweighed_bytes += len(rest)

@@ -35,7 +35,8 @@ EngineMaker = Callable[[int, Settings], Engine]
 def settings(node: int, memory_bytes_max: int = 0) -> Settings:
     return Settings(
         node=node, secret=b"simulated-secret", seed=node, default_ttl_ms=3_600_000, max_ttl_ms=31 * 86_400_000,
-        memory_bytes_max=memory_bytes_max, bulk_bytes_max=16 << 20, args_max=1 << 20, inline_bytes_max=64 << 10,
+        memory_bytes_max=memory_bytes_max, bulk_bytes_max=16 << 20, key_bytes_max=64 << 10, args_max=1 << 20,
+        inline_bytes_max=64 << 10,
         query_bytes_max=1 << 30, clock_offset_ms_max=2_000, feed_commands_max=512, feed_reply_bytes_max=1 << 20,
         outbox_bytes_max=64 << 20,
     )  # fmt: skip

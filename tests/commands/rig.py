@@ -84,11 +84,16 @@ class Line:
 
     def __init__(self) -> None:
         self.out: list[bytes] = []
+        self.pieces: list[bytes] = []  # of the reply of a command that was suspended
         self.closed = False
         self.woken = 0
 
     def deliver(self, data: bytes) -> None:
         self.out.append(data)
+
+    def deliver_pieces(self, pieces: list[bytes]) -> bool:
+        self.pieces += pieces
+        return True
 
     def close(self) -> None:
         self.closed = True
@@ -138,7 +143,9 @@ class Client:
         for _ in range(FEEDS_MAX):
             if not self.rig.hot:
                 session.hot = False
-            reply += bytes(engine.feed(session, data, self.rig.now_ms))
+            fed = bytes(engine.feed(session, data, self.rig.now_ms))
+            reply += b"".join(self.line.pieces) + fed
+            self.line.pieces.clear()
             data = b""
             if not session.more or session.suspended or session.closing:
                 return reply

@@ -24,6 +24,7 @@ OTHER = {
     "maxclients": "77", "timeout": "5",
     "auth-timeout": "7",
     "tcp-keepalive": "9", "tcp-backlog": "12", "client-query-buffer-limit": "512mb", "proto-max-bulk-len": "8mb",
+    "key-size-limit": "2kb",
     "output-buffer-limit": "96mb", "output-soft-limit": "32mb", "output-soft-seconds": "7", "output-stall-seconds": "8",
     "pubsub-output-buffer-limit": "16mb", "pubsub-output-soft-limit": "4mb", "slowlog-log-slower-than": "-1",
     "slowlog-max-len": "3", "tracking-table-max-keys": "11", "multi-commands-limit": "13", "multi-keys-limit": "17",

@@ -14,6 +14,7 @@ SETTINGS = Settings(
     max_ttl_ms=31 * 86_400_000,
     memory_bytes_max=0,
     bulk_bytes_max=64 << 20,
+    key_bytes_max=64 << 20,
     args_max=1 << 20,
     inline_bytes_max=64 << 10,
     query_bytes_max=1 << 30,

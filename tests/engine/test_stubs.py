@@ -17,6 +17,7 @@ DAY_MS = 86_400_000
 SETTINGS = Settings(
     node=1, secret=b"0123456789abcdef", seed=5, default_ttl_ms=3_600_000, max_ttl_ms=31 * DAY_MS, memory_bytes_max=0,
     bulk_bytes_max=1 << 20,
+    key_bytes_max=64 << 10,
     args_max=1 << 20, inline_bytes_max=1 << 16, query_bytes_max=1 << 30, clock_offset_ms_max=2_000,
     feed_commands_max=512,
     feed_reply_bytes_max=1 << 20, outbox_bytes_max=0,

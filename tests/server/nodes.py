@@ -28,6 +28,9 @@ class Noted:
     def deliver(self, data: bytes) -> None:
         self.heard.append(data)
 
+    def deliver_pieces(self, pieces: list[bytes]) -> bool:
+        return False
+
     def close(self) -> None: ...
     def answer(self, data: bytes) -> None:
         self.heard.append(data)

@@ -14,7 +14,7 @@ cdef extern from "engine.h":
         uint64_t secret[2]
         uint64_t seed
         int64_t default_ttl_ms, max_ttl_ms, clock_offset_ms_max
-        uint64_t memory_bytes_max, bulk_bytes_max, args_max, inline_bytes_max, query_bytes_max
+        uint64_t memory_bytes_max, bulk_bytes_max, key_bytes_max, args_max, inline_bytes_max, query_bytes_max
         int64_t feed_commands_max, feed_reply_bytes_max
         uint64_t outbox_bytes_max
         truth counters

@@ -82,11 +82,29 @@ static bool meets_head(const Engine *engine, const Session *session, const Comma
     return false;
 }
 
+/* Whether a key that the command may make is longer than such a key may be: `dispatch` says so. */
+static bool makes_long_key(const Engine *engine, const Row *row, const Command *command) {
+    uint64_t bytes_max = engine->settings.key_bytes_max;
+    const Arg *args = command->args;
+    /* of a command that counts its keys, what it makes comes first */
+    size_t first = row->first_key < 0 ? 1 : (size_t)row->first_key;
+    size_t last = row->last_key < 0 ? command->argc - 1 : (size_t)row->last_key;
+    if (!first || is_script(command->hot) || !(row->shape & (SHAPE_WRITES | SHAPE_DECIDES))
+        || likely(args[command->argc - 1].offset + args[command->argc - 1].len - args[0].offset <= bytes_max))
+        return false;
+    for (size_t at = first; at <= last && at < command->argc; at += (size_t)row->key_step)
+        if (args[at].len > bytes_max)
+            return true;
+    return false;
+}
+
 /* The command is hot and its hash is there where it has a key. False: it is for `dispatch`, as one with too few words
  * is: a handler may look at each that its row asks for. */
 bool hot_run(Engine *engine, Session *session, const Command *command, int64_t now_ms) {
     const Row *row = &ROWS[command->hot];
     if (unlikely(command->argc < row->least))
+        return false;
+    if (unlikely(makes_long_key(engine, row, command)))
         return false;
     if (unlikely(engine->heads) && command->argc > 1 && meets_head(engine, session, command, row->shape))
         return false;

@@ -228,10 +228,15 @@ bool programs_inside(Engine *engine, Session *session, Command *command, int64_t
     if (!hot_run(engine, session, command, now_ms))
         return false;
     bool whole = seal_flush(engine);
-    if (is_endless(engine, session, command, now_ms))
+    if (is_endless(engine, session, command, now_ms)) {
         whole &= buffer_append(log, ":-1\r\n", 5);
-    else
+    } else if (!before && !log->len && engine->reply.len > LOG_KEPT_BYTES_MAX) { /* a long one is not copied */
+        Buffer emptied = *log;
+        *log = engine->reply;
+        engine->reply = emptied;
+    } else {
         whole &= buffer_append(log, engine->reply.bytes + before, engine->reply.len - before);
+    }
     buffer_cut(&engine->reply, before);
     *broken = !whole;
     return whole;

@@ -304,6 +304,7 @@ cdef CSettings settings_of(settings) except *:
     c.clock_offset_ms_max = settings.clock_offset_ms_max
     c.memory_bytes_max = settings.memory_bytes_max
     c.bulk_bytes_max = settings.bulk_bytes_max
+    c.key_bytes_max = settings.key_bytes_max
     c.args_max = settings.args_max
     c.inline_bytes_max = settings.inline_bytes_max
     c.query_bytes_max = settings.query_bytes_max

@@ -11,6 +11,7 @@
 
 #define LINES_BY_COUNT 8 /* in a sparse table, a call ends after this many lines for each requested key */
 #define LINES_LEAST 64
+#define COUNTED_KEY_BYTES 256 /* of a long key, which counts as several: 16,384 keys of 64 KiB are a gigabyte */
 #define TTL_SAMPLE 64
 #define TTL_SAMPLE_LINES 256
 
@@ -46,7 +47,7 @@ static bool show_home(Walk *walk, const Table *table, const Lines *lines, uint64
             const Record *record = line_record(line, place);
             if (!record || table_home(table, lines, at, place) != home || !is_live(walk->engine, record, walk->now_ms))
                 continue;
-            walk->seen++;
+            walk->seen += 1 + record_key(record).len / COUNTED_KEY_BYTES;
             if (walk->see(walk->context, record))
                 return false;
         }

@@ -275,6 +275,8 @@ class Wire:
         is_write = command.writes or command.shape == b"decides" or command.group == b"pubsub"
         if (is_write and not self.hot_writes) or (command.asks and not self.keyspace.hot_reads):
             return None
+        if is_write and self._makes_long_key(command, argv):
+            return None
         if self.keyspace.families.found and self._meets_head(session.db, command, argv):
             return None
         if not may_begin(self.keyspace, session.db, command, argv, now_ms):
@@ -294,6 +296,14 @@ class Wire:
                     (api.SEEN, session.db, key) for key in argv[command.first_key : last + 1 : command.key_step]
                 ]
         return reply
+
+    def _makes_long_key(self, command: Command, argv: list[bytes]) -> bool:
+        """Whether a key that the command may make is longer than such a key may be: `dispatch` says so."""
+        most = self.keyspace.settings.key_bytes_max
+        last = command.last_key if command.last_key >= 0 else len(argv) + command.last_key
+        return command.first_key > 0 and any(
+            len(key) > most for key in argv[command.first_key : last + 1 : command.key_step]
+        )
 
     def _meets_head(self, db: int, command: Command, argv: list[bytes]) -> bool:
         """Whether a command for strings meets a collection, which fast paths leave to `dispatch`."""

@@ -8,6 +8,7 @@ from respram.glob import compile_glob, fits
 from respram.integers import parse_int
 
 SCAN_COUNT = 10
+ALL_KEYS = 1 << 62  # a COUNT that no keys reach, however long they are
 SCAN_COUNT_MAX = 1024  # longer walks are left to `dispatch`
 SCAN_PATTERN_BYTES_MAX = 256  # longer patterns are left to `dispatch`
 SCAN_LOOK_BYTES = 128  # a visited key counts for this many bytes
@@ -49,7 +50,7 @@ def keys(keyspace: Keyspace, session: Session, argv: list[bytes], now_ms: int) -
     live = keyspace.live[session.db]
     if len(argv) != 2 or len(argv[1]) > SCAN_PATTERN_BYTES_MAX or live > KEYS_MAX:
         return None
-    found = _matching(walk.scan(keyspace, session.db, 0, live + 1, now_ms).keys, argv[1])
+    found = _matching(walk.scan(keyspace, session.db, 0, ALL_KEYS, now_ms).keys, argv[1])
     data = b"".join(map(bulk, found))
     if len(data) > HOT_REPLY_BYTES_MAX:
         return None

@@ -6,6 +6,7 @@ from respram.engine.pure.keyspace import PARTITIONS, Keyspace
 from respram.engine.pure.record import Row
 from respram.record import DATABASES
 
+COUNTED_KEY_BYTES = 256  # of a long key, which counts as several: 16,384 keys of 64 KiB are a gigabyte
 TTL_SAMPLE = 64  # rows that are read for an average
 
 
@@ -32,12 +33,14 @@ def _is_shown(keyspace: Keyspace, row: Row, now_ms: int) -> bool:
 def scan(keyspace: Keyspace, db: int, cursor: int, count: int, now_ms: int) -> Scan:
     """The cursor is the number of the next partition; 0 once all have been seen."""
     keys: list[bytes] = []
+    seen = 0
     partitions = keyspace.partitions[db]
     for number in range(cursor, PARTITIONS):
         for key, row in partitions.get(number, {}).items():
             if _is_shown(keyspace, row, now_ms):
                 keys.append(key)
-        if len(keys) >= count:
+                seen += 1 + len(key) // COUNTED_KEY_BYTES
+        if seen >= count:
             return Scan((number + 1) % PARTITIONS, keys)
     return Scan(0, keys)
 
