@@ -9,7 +9,6 @@ import contextlib
 import socket
 import ssl
 from collections.abc import Callable, Coroutine
-from concurrent.futures import ThreadPoolExecutor
 from typing import cast
 
 from respram.config.options import read_address
@@ -17,6 +16,7 @@ from respram.gossip.timers import Now
 from respram.replica import Output, Replica
 from respram.server import clock, expulsion, logs, peer_overview
 from respram.server.door import STRANGERS_MAX, Door, Places
+from respram.server.handshakes import Handshakes
 from respram.server.peer import CLIENT_PORT, CROWDED, EXPELLED, FAULTS, NO_PEER, TOLD, PeerConnection
 from respram.server.secret import Trust, name_shown, number_shown
 
@@ -46,8 +46,7 @@ class Links:
         self.deaf = False
         self.door = Door(loop, lambda: self.trust is not None, self._is_known, self._let_in, self._turned_away)
         self.strangers = Places(STRANGERS_MAX)  # numbers of links
-        # A handshake takes a third of a millisecond, and strangers can start it.
-        self.handshakes = ThreadPoolExecutor(1, "handshakes")
+        self.handshakes = Handshakes()
         self._next_link = 1
         self._known: frozenset[str] = frozenset()  # hosts to join, and hosts of members; see `_is_known`
         self._known_until_s = 0.0
@@ -86,7 +85,7 @@ class Links:
             await asyncio.sleep(0.005)
         for link in tuple(self.table.values()):
             link.abort("stopping")
-        self.handshakes.shutdown(wait=False, cancel_futures=True)
+        self.handshakes.close()
 
     def _do(self, work: Coroutine[object, object, None]) -> None:
         task = self.loop.create_task(work)

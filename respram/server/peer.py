@@ -19,12 +19,11 @@ import contextlib
 import ipaddress
 import socket
 import ssl
-from collections.abc import Callable
-from concurrent.futures import Executor
 from typing import Protocol, cast
 
 from respram.config.options import Address
 from respram.server import clock
+from respram.server.handshakes import Handshakes
 
 HANDSHAKE_S = 5.0
 LINGER_S = 2.0
@@ -69,7 +68,7 @@ class PeerConnection(asyncio.Protocol):
 
     def __init__(
         self, number: int, address: bytes, context: ssl.SSLContext | None, unsent_bytes_max: int, owner: Owner,
-        worker: Executor | None = None,
+        worker: Handshakes | None = None,
     ) -> None:  # fmt: skip
         self.number = number
         self.address = address
@@ -107,7 +106,8 @@ class PeerConnection(asyncio.Protocol):
             self._transport.abort()
         elif self._tls is not None:
             self._timer = loop.call_later(HANDSHAKE_S, self.abort, SILENT)
-            self._shake()
+            if self.address:  # otherwise the peer's first bytes come first
+                self._shake()
         elif remote and ipaddress.ip_address(remote[0].partition("%")[0]).is_loopback:
             self._open()
         else:
@@ -169,6 +169,8 @@ class PeerConnection(asyncio.Protocol):
         self._cancel_timer()
         self.closing = True
         self._transport = None
+        if self.worker is not None:
+            self.worker.drop(self)
         self.owner.link_ended(self, self.reason)
 
     # -- what the owner calls ---------------------------------------------------------------------
@@ -217,6 +219,8 @@ class PeerConnection(asyncio.Protocol):
         elif not self._transport.is_closing():
             self.closing, self.reason = True, reason
             self._transport.abort()
+        if self.worker is not None:
+            self.worker.drop(self)
 
     def disown(self) -> None:
         """The loop has given up on a dial whose connection had just been made, and closes it without a word."""
@@ -228,40 +232,42 @@ class PeerConnection(asyncio.Protocol):
         """A step of the handshake. (OpenSSL lets others run meanwhile.)"""
         assert self._tls is not None
         if self.worker is None:
-            self._shaken(self._tls.do_handshake)
+            fault: BaseException | None = None
+            try:
+                self._tls.do_handshake()
+            except ssl.SSLError as error:
+                fault = error
+            self._shaken(fault)
             return
         self._shaking = True
         if self._transport is not None and not self._paused:
             self._transport.pause_reading()
-        asyncio.get_running_loop().run_in_executor(self.worker, self._tls.do_handshake).add_done_callback(self._worked)
+        self.worker.run(self, self._tls.do_handshake, self._worked)
 
     def _worked(self, step: "asyncio.Future[None]") -> None:
         self._shaking = False
+        # Raised here, it would hold this frame, and the frame the step: thousands of such cycles wait for a collection.
+        fault = None if step.cancelled() else step.exception()
         if step.cancelled() or self._transport is None or self._transport.is_closing() or self.closing:
-            with contextlib.suppress(ssl.SSLError, asyncio.CancelledError):
-                step.result()
             return
-        self._shaken(step.result)
+        self._shaken(fault)
         self._go_on()
 
-    def _shaken(self, step: Callable[[], None]) -> None:
-        assert self._tls is not None
-        try:
-            step()
-        except ssl.SSLWantReadError:
+    def _shaken(self, fault: BaseException | None) -> None:
+        if isinstance(fault, ssl.SSLWantReadError):
             self._send(self._outgoing.read())
-            return
-        except ssl.SSLCertVerificationError as error:
-            self.told = error.verify_message
+        elif isinstance(fault, ssl.SSLCertVerificationError):
+            self.told = fault.verify_message
             self._send(self._outgoing.read())  # the TLS alert tells the peer the reason
             self.close(UNTRUSTED)
-            return
-        except ssl.SSLError as error:
-            self._fail(error)
-            return
-        self._send(self._outgoing.read())
-        self._open()
-        self._decrypt()  # data that arrived after the handshake
+        elif isinstance(fault, ssl.SSLError):
+            self._fail(fault)
+        elif fault is not None:
+            raise fault
+        else:
+            self._send(self._outgoing.read())
+            self._open()
+            self._decrypt()  # data that arrived after the handshake
 
     def _fail(self, error: ssl.SSLError) -> None:
         """An alert: the other side speaks TLS and says that it does not believe us. Anything else is garbage."""
