@@ -64,6 +64,8 @@ static void reshape_here(Record *record, uint64_t hash, bool shadowed, size_t va
  * another address; table and wheel know it then. NULL: no memory, and nothing has changed. */
 Record *keyspace_reshape(Engine *engine, Record *record, uint64_t hash, bool shadowed, size_t value_bytes,
                          bool keep_value) {
+    if (likely(record_stored_bytes(record) == value_bytes && !(record->flags & RECORD_SHADOWED) == !shadowed))
+        return record; /* what is there stays, or is written over */
     Span key = record_key(record);
     size_t before = record_bytes(record), after = record_size(record->db, shadowed, key.len, value_bytes);
     size_t lead = lead_of(engine, record->db);
