@@ -136,7 +136,8 @@ WIRE_ROOMS = ("respram/snapshot/", "respram/commands/", "respram/engine/", "resp
 ADAPTERS = "respram/adapters/"
 PARENTS = (
     "Protocol", "NamedTuple", "TypedDict", "Enum", "IntEnum", "IntFlag", "StrEnum", "Generic", "asyncio",
-    "BloomFilter", "Engine", "Ranking", "Replicating", "Settling", "BaseModel", "App", "Formatter", "SpanProcessor",
+    "BloomFilter", "Engine", "Ranking", "Replicating", "Settling", "Telling", "BaseModel", "App", "Formatter",
+    "SpanProcessor",
 )  # fmt: skip
 
 # Sources whose tests stand under another name, by glob. Tests otherwise mirror the sources: a/b.py has a/test_b.py.

@@ -5,14 +5,15 @@ collection that a command begins gets the default TTL, as a string does; clients
 member away is letting go, a right that an operator gives by the command's name.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from respram.commands.access import check_length, glance, room
 from respram.commands.deadlines import deadline_for
 from respram.commands.node import Conn
-from respram.commands.reply import BREATH, Breath, Each, OverrunError, Reply
+from respram.commands.reply import BREATH, Breath, Each, OverrunError, Reply, Some
 from respram.commands.texts import INVALID_CURSOR, NOT_AN_INTEGER, SYNTAX, WRONG_TYPE
 from respram.engine.api import EXPIRED, STORED_BYTES, Engine, Entry, Member
+from respram.engine.telling import TELL_NAMES, TELL_VALUES
 from respram.errors import ClientError
 from respram.integers import INT64_MAX, UINT64_MAX, parse_int, parse_uint
 from respram.record import HASH, SET, ZSET, member_key
@@ -117,15 +118,38 @@ def is_long(conn: Conn, entry: Entry) -> bool:
     return entry.length > TOLD_AT_ONCE and not conn.executing
 
 
-def told(conn: Conn, key: bytes, entry: Entry, kind: bytes, parts: Callable[[Member], tuple[bytes, ...]]) -> Reply:
+def told(conn: Conn, key: bytes, entry: Entry, kind: bytes, parts: int) -> Reply:
     """The `parts` of each member, as an `Each` of this kind where they are many: who is there all the while is told
     once.
     """
     if is_long(conn, entry):
-        return Each(
-            (part for one in walked(conn, key) for part in ((one,) if isinstance(one, Breath) else parts(one))), kind
-        )
-    return [part for one in members(conn, key) for part in parts(one)]
+        return Each(pieces(conn, [key], parts), kind)
+    found = members(conn, key)
+    if parts == TELL_NAMES | TELL_VALUES:
+        return [part for one in found for part in (one.name, one.value)]
+    return [one.name if parts == TELL_NAMES else one.value for one in found]
+
+
+def pieces(
+    conn: Conn, keys: Iterable[bytes], parts: int, others: Sequence[bytes] = (), among: bool = True
+) -> Iterator[Some | Breath]:
+    """The members of collections in steps, between which other clients may write: no name twice. With `others`, those
+    that are in all of these sets, or in none.
+    """
+    engine, db, compared = conn.node.engine, conn.session.db, list(others)
+    told, of_each = engine.begin_telling(), 2 if parts == TELL_NAMES | TELL_VALUES else 1
+    for key in keys:
+        cursor = 0
+        while True:
+            piece = engine.tell_members(told, db, key, cursor, parts, compared, among, conn.now_ms)
+            if piece.members:
+                yield Some(piece.members * of_each, piece.encoded)
+            yield BREATH
+            cursor = piece.cursor
+            if not cursor:
+                break
+    while told.forget():
+        yield BREATH
 
 
 def walked(conn: Conn, key: bytes) -> Iterator[Member | Breath]:
@@ -145,7 +169,9 @@ def walked(conn: Conn, key: bytes) -> Iterator[Member | Breath]:
 
 
 class Seen:
-    """Hashes of names, which take less than names; in small sets, which are freed one after the other."""
+    """What a walk here has told; engine/telling.py has the same for walks of the engine. Hashes of names, which take
+    less than names; in small sets, which are freed one after the other.
+    """
 
     def __init__(self) -> None:
         self.sets: list[set[int]] = [set() for _ in range(SEEN_SETS)]

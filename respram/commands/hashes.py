@@ -25,6 +25,7 @@ from respram.commands.counters import NOT_FINITE, OVERFLOW
 from respram.commands.node import Conn
 from respram.commands.reply import OK, Reply
 from respram.commands.texts import NOT_A_FLOAT, NOT_AN_INTEGER, SYNTAX, wrong_arity
+from respram.engine.telling import TELL_NAMES, TELL_VALUES
 from respram.errors import ClientError
 from respram.integers import INT64_MAX, INT64_MIN, parse_float, parse_int, parse_ratio
 from respram.longdouble import formatted, rounded
@@ -85,18 +86,18 @@ def hgetall(conn: Conn, argv: list[bytes]) -> Reply:
     if entry is None:
         return {}
     if is_long(conn, entry):
-        return told(conn, argv[1], entry, b"%", lambda one: (one.name, one.value))
+        return told(conn, argv[1], entry, b"%", TELL_NAMES | TELL_VALUES)
     return {one.name: one.value for one in members(conn, argv[1])}
 
 
 def hkeys(conn: Conn, argv: list[bytes]) -> Reply:
     entry = read_collection(conn, argv[1], HASH)
-    return [] if entry is None else told(conn, argv[1], entry, b"*", lambda one: (one.name,))
+    return [] if entry is None else told(conn, argv[1], entry, b"*", TELL_NAMES)
 
 
 def hvals(conn: Conn, argv: list[bytes]) -> Reply:
     entry = read_collection(conn, argv[1], HASH)
-    return [] if entry is None else told(conn, argv[1], entry, b"*", lambda one: (one.value,))
+    return [] if entry is None else told(conn, argv[1], entry, b"*", TELL_VALUES)
 
 
 def hlen(conn: Conn, argv: list[bytes]) -> Reply:

@@ -77,12 +77,19 @@ class Breath:
     """A point within an `Each` at which other clients may be served; it writes nothing."""
 
 
+class Some(NamedTuple):
+    """Items of an `Each` that the engine has encoded."""
+
+    number: int
+    encoded: bytes
+
+
 class Each(NamedTuple):
     """What is made one by one while it is written, for commands that may have more to say than fits, or much to look
     at. At a `Breath` other clients may run. Nothing but AllowanceError may be raised in it.
     """
 
-    items: "Iterator[Reply | Breath]"
+    items: "Iterator[Reply | Breath | Some]"
     # `*`: array; `~`: set; `%`: map, with names and values in turn; `=`: pieces of one text; ``: separate replies
     kind: bytes = b"*"
 
@@ -247,6 +254,10 @@ class Writing:
                     self.joined += 1
                     self.slices += 1
                     return False
+                continue
+            if isinstance(item, Some):
+                writer.put(item.encoded)
+                self.count += item.number
                 continue
             if self.kind == b"=":
                 assert isinstance(item, bytes)

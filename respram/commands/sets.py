@@ -10,7 +10,6 @@ from respram.commands.access import ask_for_missing
 from respram.commands.collections import (
     STEP_MEMBERS,
     TOLD_AT_ONCE,
-    Seen,
     begin,
     checked,
     current_collection,
@@ -21,6 +20,7 @@ from respram.commands.collections import (
     let_go_members,
     member,
     members,
+    pieces,
     put_member,
     read_collection,
     replace,
@@ -32,9 +32,10 @@ from respram.commands.collections import (
 )
 from respram.commands.letting_go import let_go_or_refuse
 from respram.commands.node import Conn
-from respram.commands.reply import BREATH, Breath, Each, Flags, Reply
+from respram.commands.reply import BREATH, Breath, Each, Flags, Reply, Some
 from respram.commands.texts import SYNTAX
 from respram.engine.api import LOOK_BYTES
+from respram.engine.telling import OTHERS_MAX, TELL_NAMES
 from respram.errors import ClientError
 from respram.integers import parse_int
 from respram.record import SET
@@ -115,7 +116,7 @@ def smismember(conn: Conn, argv: list[bytes]) -> Reply:
 def smembers(conn: Conn, argv: list[bytes]) -> Reply:
     entry = read_collection(conn, argv[1], SET)
     if entry is not None and is_long(conn, entry):
-        return told(conn, argv[1], entry, b"~", lambda one: (one.name,))
+        return told(conn, argv[1], entry, b"~", TELL_NAMES)
     return Flags(list(_names(conn, argv[1])))
 
 
@@ -179,7 +180,7 @@ def sinter(conn: Conn, argv: list[bytes]) -> Reply:
 
 
 def sunion(conn: Conn, argv: list[bytes]) -> Reply:
-    return _tell(conn, argv[1:], _united, lambda keys: _all(conn, keys))
+    return _tell(conn, argv[1:], _united, lambda keys: pieces(conn, dict.fromkeys(keys), TELL_NAMES))
 
 
 def sdiff(conn: Conn, argv: list[bytes]) -> Reply:
@@ -187,7 +188,7 @@ def sdiff(conn: Conn, argv: list[bytes]) -> Reply:
 
 
 def _tell(
-    conn: Conn, keys: list[bytes], combine: Combine, steps: Callable[[list[bytes]], Iterator[Reply | Breath]]
+    conn: Conn, keys: list[bytes], combine: Combine, steps: Callable[[list[bytes]], Iterator[Reply | Breath | Some]]
 ) -> Reply:
     """Replies with members: at one moment, or in steps if there is much to look at."""
     ask_for_missing(conn, keys)
@@ -205,22 +206,13 @@ def _tell(
     return Each(steps(keys), b"~")
 
 
-def _all(conn: Conn, keys: list[bytes]) -> "Iterator[Reply | Breath]":
-    seen = Seen()
-    for key in dict.fromkeys(keys):
-        for one in walked(conn, key):
-            if isinstance(one, Breath):
-                yield one
-            elif seen.is_new(one.name):
-                yield one.name
-        yield BREATH
-    yield from seen.forget()
-
-
-def _chosen(conn: Conn, keys: list[bytes], *, among: bool) -> "Iterator[Reply | Breath]":
+def _chosen(conn: Conn, keys: list[bytes], *, among: bool) -> "Iterator[Reply | Breath | Some]":
     """The members of the first set that are in all others, or in none."""
     first, *others = keys
     others = list(dict.fromkeys(others))
+    if len(others) <= OTHERS_MAX:
+        yield from pieces(conn, [first], TELL_NAMES, others, among)
+        return
     looks = 0
     for one in walked(conn, first):
         if isinstance(one, Breath):

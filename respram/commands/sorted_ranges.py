@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from functools import partial
 
 from respram.commands.blocking import forget_blocked, parse_timeout, wait_for
-from respram.commands.collections import STEP_MEMBERS, TOLD_AT_ONCE
+from respram.commands.collections import TOLD_AT_ONCE
 from respram.commands.node import Conn
-from respram.commands.reply import BREATH, NIL_ARRAY, Breath, Each, Reply
+from respram.commands.reply import BREATH, NIL_ARRAY, Breath, Each, Reply, Some
 from respram.commands.scores import Place, Range, by_name, by_rank, by_score, name_bounds, score_bounds, told
 from respram.commands.sorted_sets import items_of, let_go_of, pairs, sorted_set, to_be_written
 from respram.commands.sorted_stores import store_items
@@ -81,7 +81,7 @@ def _tell(conn: Conn, argv: list[bytes], wanted: Wanted, *, free: bool) -> Reply
     return pairs(conn, items) if wanted.scores else [name for _, name in items]
 
 
-def _in_steps(conn: Conn, key: bytes, rank: int, count: int, wanted: Wanted) -> Iterator[Reply | Breath]:
+def _in_steps(conn: Conn, key: bytes, rank: int, count: int, wanted: Wanted) -> Iterator[Some | Breath]:
     """Up to the member that is the last of them now. Each step begins behind the member that was told last, wherever
     that is or would be by then.
     """
@@ -89,21 +89,16 @@ def _in_steps(conn: Conn, key: bytes, rank: int, count: int, wanted: Wanted) -> 
     ((end_score, end_name),) = engine.ranked(
         db, key, rank - count + 1 if down else rank + count - 1, 1, False, conn.now_ms
     )
+    told, of_each = engine.begin_telling(), 2 if wanted.scores and conn.reply_proto == 2 else 1
     while (entry := engine.peek(db, key, conn.now_ms)) is not None and entry.kind == ZSET:
         end = engine.place(db, key, end_score, end_name, not down, conn.now_ms)
         count = rank - end + 1 if down else end - rank
-        step = engine.ranked(db, key, rank, min(count, STEP_MEMBERS), down, conn.now_ms) if count > 0 else []
-        for score, name in step:
-            if wanted.scores and conn.reply_proto == 3:
-                yield [name, told(score)]
-            else:
-                yield name
-                if wanted.scores:
-                    yield told(score)
-        if not step:
+        piece = engine.tell_ranked(told, db, key, rank, count, down, wanted.scores, conn.reply_proto, conn.now_ms)
+        if piece.last is None:
             return
+        yield Some(piece.members * of_each, piece.encoded)
         yield BREATH
-        score, name = step[-1]
+        score, name = piece.last
         rank = engine.place(db, key, score, name, not down, conn.now_ms) - down
 
 

@@ -32,9 +32,9 @@ opened (seal.py), once `use_seals` was called. What `merge`, `drain`, `dump` and
 from collections.abc import Callable, Mapping
 from typing import NamedTuple, Protocol
 
-from respram.engine.ranking import Ranking
 from respram.engine.replication import Replicating
 from respram.engine.settling import Settling
+from respram.engine.telling import Telling
 from respram.program import Program
 from respram.seal import Ring
 
@@ -272,8 +272,8 @@ class Patterns(Protocol):
         """The texts that one of the patterns matches."""
 
 
-class Engine(Replicating, Ranking, Settling, Protocol):
-    """All methods of an engine, except those in replication.py, ranking.py and settling.py."""
+class Engine(Replicating, Settling, Telling, Protocol):
+    """All methods of an engine, except those in replication.py, ranking.py, settling.py, telling.py."""
 
     name: str  # "pure" or "native"
     hot_reads: bool

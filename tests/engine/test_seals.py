@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from respram.engine.api import Engine, Session
 from respram.engine.pure.seal import Seals
+from respram.engine.telling import TELL_NAMES, TELL_VALUES
 from respram.record import ADOPTED, SEALED, Record, Seal, pack, unpack
 from respram.seal import (
     BLOCK_BYTES,
@@ -345,3 +346,16 @@ def test_the_test_above_would_notice(one: Sealed) -> None:
     (mine,), (theirs,) = one.held(), other.held()
     assert mine.seal == theirs.seal and mine.value and theirs.value
     assert xor(mine.value, theirs.value) == xor(b"a" * 32, b"b" * 32)
+
+
+def test_a_long_reply_in_slices_tells_values_in_plain(one: Sealed) -> None:
+    values = {b"f%d" % number: b"a value, sealed, %d" % number * (1 + number % 40) for number in range(300)}
+    for name, value in values.items():
+        assert one.ask(b"HSET", b"h", name, value) == b":1\r\n"
+    told, found, cursor = one.engine.begin_telling(), b"", 0
+    while not found or cursor:
+        cursor, _, encoded = one.engine.tell_members(told, 0, b"h", cursor, TELL_NAMES | TELL_VALUES, [], True, NOW)
+        found += encoded
+    assert len(found) > sum(map(len, values.values()))
+    for name, value in values.items():
+        assert b"$%d\r\n%b\r\n$%d\r\n%b\r\n" % (len(name), name, len(value), value) in found

@@ -23,6 +23,7 @@ from respram.engine.api import (
 from respram.engine.filters import RecordFilter
 from respram.engine.ranking import Item
 from respram.engine.replication import BucketDigest, Cut, Digest, Fetched, Found, Selection
+from respram.engine.telling import Piece, RankedPiece, Told
 from respram.program import Program
 from respram.seal import Ring
 
@@ -177,6 +178,22 @@ class NativeEngine(Engine):
     def draw(self, below: int) -> int: ...
     def place(self, db: int, key: bytes, score: float, name: bytes | None, after: bool, now_ms: int) -> int: ...
     def ranked(self, db: int, key: bytes, start: int, count: int, downwards: bool, now_ms: int) -> list[Item]: ...
+    def begin_telling(self) -> Told: ...
+    def tell_members(
+        self, told: Told, db: int, key: bytes, cursor: int, parts: int, others: list[bytes], among: bool, now_ms: int
+    ) -> Piece: ...
+    def tell_ranked(
+        self,
+        told: Told,
+        db: int,
+        key: bytes,
+        start: int,
+        most: int,
+        downwards: bool,
+        scores: bool,
+        proto: int,
+        now_ms: int,
+    ) -> RankedPiece: ...
     def tell(self, event: bytes, db: int, key: bytes) -> None: ...
     def expire(self, now_ms: int, budget: int) -> int: ...
     def next_due_ms(self, now_ms: int) -> int | None: ...

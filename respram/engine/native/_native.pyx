@@ -23,6 +23,7 @@ from respram.engine.native.raw cimport MUCH_WAITS, PYTHON_RAN, TAKEN_OVER, UNFIN
 from respram.engine.api import EXPIRED, MEMBERS_BYTES_MAX, MERGED, NEW, SEEN, Entry, Group, Member, Members
 from respram.engine.api import LENGTH_SHIFT, VERSION_SHIFT, Merged, Run, Scan
 from respram.engine.replication import BucketDigest, Digest, Fetched, Found
+from respram.engine.telling import Piece, RankedPiece
 from respram.errors import AllowanceError
 
 cdef extern from "Python.h":
@@ -409,6 +410,17 @@ cdef class NativeEngine:
     def ranked(self, int db, bytes key not None, start, count, bint downwards, int64_t now_ms):
         return members_ranked(self, db, key, start, count, downwards, now_ms)
 
+    def begin_telling(self):
+        return NativeTold()
+
+    def tell_members(self, NativeTold told not None, int db, bytes key not None, cursor, int parts, others, bint among,
+                     int64_t now_ms):
+        return tell_family(self, told, db, key, cursor, parts, others, among, now_ms)
+
+    def tell_ranked(self, NativeTold told not None, int db, bytes key not None, start, most, bint downwards,
+                    bint scores, int proto, int64_t now_ms):
+        return tell_ranks(self, told, db, key, start, most, downwards, scores, proto, now_ms)
+
     def tell(self, event, int db, bytes key not None):
         tell_of(self, event, db, key)
 
@@ -496,5 +508,6 @@ include "raw.pxi"
 include "scripts.pxi"
 include "keyspace.pxi"
 include "family.pxi"
+include "telling.pxi"
 include "peers.pxi"
 include "counters.pxi"

@@ -281,6 +281,20 @@ cdef extern from "engine.h":
     uint64_t family_place(Engine *, const Record *, double, const Span *, bint, int64_t)
     size_t family_ranked(Engine *, const Record *, uint64_t, size_t, bint, int64_t, Ranked *)
 
+    ctypedef struct CTold "Telling":
+        Buffer out
+    ctypedef struct COthers "Others":
+        const Span *keys
+        size_t count
+        truth among
+    CTold *told_new()
+    void told_free(CTold *)
+    bint told_forget(CTold *)
+    void buffer_cut(Buffer *, size_t)
+    int64_t family_tell(Engine *, CTold *, const Family *, int, const COthers *, uint64_t *, int64_t)
+    int64_t family_tell_ranked(Engine *, CTold *, const Record *, uint64_t, uint64_t, bint, bint, int, int64_t,
+                               Ranked *)
+
     # what peers compare
     ctypedef struct Sum:
         int64_t number, count

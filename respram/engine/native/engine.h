@@ -553,6 +553,34 @@ static inline bool engine_looks(const Engine *engine) { /* whether somebody is t
     return engine->observed || engine->awaiting.count;
 }
 
+/* telling.c: long replies in slices */
+#define TOLD_SHARDS 256
+/* Members of a reply that a fast path makes where its command is resumed. More may be told in slices already, of which
+ * each would begin by counting their bytes in vain. */
+#define RETRIED_MEMBERS_MAX 8192
+enum { TELL_NAMES = 1, TELL_VALUES = 2 };
+typedef struct Shard { /* hashes, by open addressing; 0: an empty slot */
+    uint64_t *marks;
+    uint32_t count, capacity;
+} Shard;
+typedef struct Telling { /* what a long reply has told, and its latest slice */
+    Shard shards[TOLD_SHARDS];
+    Buffer out;
+    uint32_t forgotten; /* shards that are freed already */
+} Telling;
+typedef struct Others { /* other sets that have to have a member, or not to have it */
+    const Span *keys;
+    size_t count;
+    bool among;
+} Others;
+Telling *told_new(void);
+void told_free(Telling *told);
+bool told_forget(Telling *told);
+int64_t family_tell(Engine *engine, Telling *told, const Family *family, int parts, const Others *chosen,
+                    uint64_t *cursor, int64_t now_ms);
+int64_t family_tell_ranked(Engine *engine, Telling *told, const Record *head, uint64_t rank, uint64_t most,
+                           bool downwards, bool scores, int proto, int64_t now_ms, Ranked *last);
+
 /* xxh3.c */
 uint64_t xxh3(Span value); /* the digest that DIGEST tells */
 

@@ -262,6 +262,9 @@ static bool tell_members(Engine *engine, Session *session, const Command *comman
     const Family *family = head ? family_of(engine, head) : NULL;
     uint64_t from = family ? family->dying : 0, end = family ? family->count : 0;
     size_t bytes = REPLY_HEAD_BYTES, of_each = parts == (NAMES | VALUES) ? 2 : 1;
+    if (end - from > HOT_REPLY_BYTES_MAX / (2 * REPLY_HEAD_BYTES)
+        || (session->retried && end - from > RETRIED_MEMBERS_MAX))
+        return false;
     for (uint64_t place = from; place < end && bytes <= HOT_REPLY_BYTES_MAX; place++) {
         if (place + MEMBERS_AHEAD < end)
             __builtin_prefetch(family_member(family, place + MEMBERS_AHEAD));

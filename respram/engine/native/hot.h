@@ -88,6 +88,7 @@ Record *collection_begun(Engine *engine, const Session *session, const Command *
 bool members_are_short(const Engine *engine, const Command *command, size_t first, bool pairs);
 bool life_from(const Engine *engine, Span unit, Span digits, int64_t now_ms, int64_t *ttl_ms);
 void reply_score(Engine *engine, int proto, double score);
+size_t score_digits(double score, char digits[SCORE_BYTES_MAX]);
 bool plain_score(Span word, double *score);
 
 /* Members of a collection that a command is about to store under `target`: stores.c. */

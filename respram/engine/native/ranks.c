@@ -38,15 +38,18 @@ bool plain_score(Span word, double *score) {
     return true;
 }
 
+/* A score as it is told: 17 digits, as Redis 7.0 tells it. */
+size_t score_digits(double score, char digits[SCORE_BYTES_MAX]) {
+    if (fabs(score) < WHOLE_MAX && score == (double)(int64_t)score && !(score == 0 && signbit(score)))
+        return digits_of((int64_t)score, (uint8_t *)digits);
+    if (isinf(score))
+        return (size_t)snprintf(digits, SCORE_BYTES_MAX, score > 0 ? "inf" : "-inf");
+    return (size_t)snprintf(digits, SCORE_BYTES_MAX, "%.17g", score);
+}
+
 void reply_score(Engine *engine, int proto, double score) {
     char digits[SCORE_BYTES_MAX];
-    size_t len;
-    if (fabs(score) < WHOLE_MAX && score == (double)(int64_t)score && !(score == 0 && signbit(score)))
-        len = digits_of((int64_t)score, (uint8_t *)digits);
-    else if (isinf(score))
-        len = (size_t)snprintf(digits, sizeof digits, score > 0 ? "inf" : "-inf");
-    else
-        len = (size_t)snprintf(digits, sizeof digits, "%.17g", score);
+    size_t len = score_digits(score, digits);
     if (proto == 3) {
         reply_text(engine, ",", 1);
         reply_text(engine, digits, len);
@@ -151,6 +154,9 @@ typedef struct Told { /* range of ranks */
 static bool reply_members(Engine *engine, const Session *session, const Family *family, Told told) {
     size_t before = engine->reply.len, bytes = 0;
     bool nested = told.nested || (told.scores && session->proto == 3 && !told.flat);
+    if (told.count > HOT_REPLY_BYTES_MAX / (2 * REPLY_HEAD_BYTES + (told.scores ? SCORE_REPLY_BYTES_MAX : 0))
+        || (session->retried && told.count > RETRIED_MEMBERS_MAX))
+        return false;
     if (!reply_reserve(engine, REPLY_HEAD_BYTES))
         return false;
     reply_integer(engine, '*', (int64_t)(told.scores && !nested ? 2 * told.count : told.count));

@@ -22,7 +22,7 @@ from respram.engine.api import (
     Settings,
 )
 from respram.engine.filters import RecordFilter
-from respram.engine.pure import copying, dump, family, filter, merge, order, restamp, shares, track, walk
+from respram.engine.pure import copying, dump, family, filter, merge, order, restamp, shares, telling, track, walk
 from respram.engine.pure.bits import COMBINED
 from respram.engine.pure.digest import Digests
 from respram.engine.pure.feed import PureSession, Wire
@@ -31,10 +31,12 @@ from respram.engine.pure.homes import cut_replies, slot_away, weave_replies
 from respram.engine.pure.keyspace import ROW_BYTES, Keyspace
 from respram.engine.pure.patterns import PurePatterns
 from respram.engine.pure.settling import settle
+from respram.engine.pure.telling import PureTold
 from respram.engine.pure.watches import await_key
 from respram.engine.pure.xxh3 import xxh3
 from respram.engine.ranking import Item
 from respram.engine.replication import BucketDigest, Cut, Digest, Fetched, Found, Selection
+from respram.engine.telling import Piece, RankedPiece, Told
 from respram.program import Program
 from respram.seal import Ring
 from respram.slots import unpack_keys
@@ -344,6 +346,21 @@ class PureEngine:
 
     def ranked(self, db: int, key: bytes, start: int, count: int, downwards: bool, now_ms: int) -> list[Item]:
         return order.ranked(self.keyspace, db, key, start, count, downwards, now_ms)
+
+    def begin_telling(self) -> PureTold:
+        return PureTold()
+
+    def tell_members(
+        self, told: Told, db: int, key: bytes, cursor: int, parts: int, others: list[bytes], among: bool, now_ms: int
+    ) -> Piece:
+        assert isinstance(told, PureTold)
+        return telling.tell_members(self.keyspace, told, db, key, cursor, parts, others, among, now_ms)
+
+    def tell_ranked(
+        self, told: Told, db: int, key: bytes, start: int, most: int, downwards: bool, scores: bool, proto: int,
+        now_ms: int,
+    ) -> RankedPiece:  # fmt: skip
+        return telling.tell_ranked(self.keyspace, db, key, start, most, downwards, scores, proto, now_ms)
 
     def tell(self, event: bytes, db: int, key: bytes) -> None:
         if self.keyspace.observer is not None:

@@ -6,6 +6,7 @@ from respram.engine.pure.effort import TOLD_US
 from respram.engine.pure.keyspace import Keyspace
 from respram.engine.pure.reads import NIL, bulk
 from respram.engine.pure.record import Row
+from respram.engine.telling import RETRIED_MEMBERS_MAX
 from respram.integers import INT64_MAX, INT64_MIN, parse_int
 from respram.record import DATABASES, HASH, NAME_LENGTH, SET, member_key, name_of
 
@@ -185,7 +186,7 @@ def _rows(keyspace: Keyspace, session: Session, argv: list[bytes], kind: int, no
         its = keyspace.families.found[kind * DATABASES + session.db, argv[1]]
         rows = its.rows[its.dying :]
     size = FRAME_BYTES + sum(2 * FRAME_BYTES + len(row.key) + len(row.value or b"") for row in rows)
-    if size > HOT_REPLY_BYTES_MAX:
+    if size > HOT_REPLY_BYTES_MAX or (session.retried and len(rows) > RETRIED_MEMBERS_MAX):
         return None
     keyspace.moved += size  # the frames of a walk's replies count too
     keyspace.effort.us += len(rows) * TOLD_US

@@ -19,6 +19,7 @@ from respram.engine.pure.record import Row
 from respram.engine.pure.stores import store_members
 from respram.engine.ranking import Item
 from respram.engine.scores import score_of, with_score
+from respram.engine.telling import RETRIED_MEMBERS_MAX
 from respram.integers import parse_double, parse_int
 from respram.record import DATABASES, ZSET, member_key
 
@@ -425,7 +426,7 @@ def _range(
     items: list[Item] = [] if order is None or not count else order.from_rank(start, count, downwards)
     key_bytes = 0 if order is None else MEMBER_BYTES + (SCORE_BYTES if scores else 0)
     size = sum(key_bytes + len(name) for _, name in items)
-    if size > HOT_REPLY_BYTES_MAX:
+    if size > HOT_REPLY_BYTES_MAX or (session.retried and len(items) > RETRIED_MEMBERS_MAX):
         return None
     keyspace.moved += size
     keyspace.effort.us += len(items) * TOLD_US
