@@ -182,7 +182,7 @@ respram|home 3 loading,stale,fast - 1.0.0 server -
 respram|peers 2 loading,stale - 1.0.0 server -
   is List the peers that this node has a link to, or should have one to
   costs O(N) where N is the number of peers
-respram|refused 2 loading,stale - 1.0.0 server -
+respram|refused 2 admin,loading,stale - 1.0.0 server -
   is List refusals by command, client name and user
   costs O(N) where N is the number of kinds of refusals
 respram|state 2 loading,stale,fast - 1.0.0 server -

@@ -160,8 +160,13 @@ def read_ring(folder: Path, bytes_max: int) -> bytes:
 
 
 def _open(path: str | Path, flags: int) -> int:
-    """Opens a file, but never through a link, which may lead anywhere."""
-    return os.open(path, flags | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    """Opens a file, but never through a link, which may lead anywhere, and no pipe, which would be waited for."""
+    handle = os.open(path, flags | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600)
+    mode = os.fstat(handle).st_mode
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        os.close(handle)
+        raise OSError(errno.EINVAL, "Not a regular file")
+    return handle
 
 
 def _write(handle: int, data: bytes) -> None:

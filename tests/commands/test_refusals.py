@@ -132,6 +132,14 @@ def test_info_and_a_table_tell_what_was_refused(client: Client) -> None:
     )
 
 
+def test_only_an_administrator_sees_the_refused_commands_of_others(client: Client) -> None:
+    client(b"DEL", b"a")
+    assert client(b"ACL", b"SETUSER", b"app", b"on", b"nopass", b"~app:*", b"+@all", b"-@admin") == OK
+    app = client.other()
+    app(b"AUTH", b"app", b"x")
+    assert app(b"RESPRAM", b"REFUSED").startswith(b"-NOPERM") and app(b"RESPRAM", b"STATE") == b"+ready\r\n"
+
+
 def test_what_is_not_known_is_unknown_and_not_refused(client: Client) -> None:
     assert find(b"nosuch", b"") is None
     assert client(b"NOSUCH", b"a") == b"-ERR unknown command 'NOSUCH', with args beginning with: 'a' \r\n"

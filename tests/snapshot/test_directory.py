@@ -82,6 +82,16 @@ def test_no_file_of_the_directory_is_read_or_written_through_a_link(tmp_path: Pa
     assert files.look(tmp_path, b"o" * 16) == ([], []) and target.read_bytes() == b"theirs"
 
 
+def test_a_pipe_in_the_directory_is_not_waited_for(tmp_path: Path) -> None:
+    """A node that opened one stopped at no signal."""
+    os.mkfifo(tmp_path / files.RING)
+    with pytest.raises(OSError, match="regular file"):
+        files.read_ring(tmp_path, 100)
+    os.mkfifo(tmp_path / "lock")
+    with pytest.raises(OSError, match="regular file"):
+        files.claim(tmp_path)
+
+
 def test_what_belongs_to_another_user_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "snapshots").mkdir(0o700)
     os.chown(tmp_path / "snapshots", 12_345, -1) if os.geteuid() == 0 else monkeypatch.setattr(
