@@ -61,7 +61,7 @@ class Cuts:
             self.take(node, key, one.name)
 
     def let_go(self, node: Node, key: Key) -> None:
-        """DEL, UNLINK, FLUSHALL, or RENAME to another name."""
+        """DEL, UNLINK, or RENAME to another name."""
         now_ms = self.world.time_of(node).wall_ms
         there = {one.value for one in members_of(node, key, now_ms)}
         if not node.engine.let_go(*key, now_ms, b"del"):

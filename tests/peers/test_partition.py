@@ -2,8 +2,10 @@
 
 import threading
 import time
+from typing import Any
 
 import pytest
+import redis
 
 from tests.peers.enclave import until, until_equal, until_linked
 from tests.peers.wires import wired
@@ -88,3 +90,44 @@ def test_a_flapping_link_loses_nothing() -> None:
         values = [f"v{number}".encode() for number in range(300)]
         for member in members:
             assert member.client.mget([f"k{number}" for number in range(300)]) == values
+
+
+def add(client: "redis.Redis", way: str, name: str) -> None:
+    client.hset(f"{way}:h", name, "1")
+    client.sadd(f"{way}:s", name)
+    client.zadd(f"{way}:z", {name: 1})
+
+
+def shown(client: "redis.Redis", way: str) -> list[set[Any]]:
+    hashed, ranked = client.hkeys(f"{way}:h"), client.zrange(f"{way}:z", 0, -1)
+    return [set(hashed), set(client.smembers(f"{way}:s")), set(ranked)]
+
+
+def test_what_is_added_after_a_deletion_on_the_other_side_stays() -> None:
+    """Of hashes, sets and sorted sets, with DEL, UNLINK and RENAME on one side (decision 0248)."""
+    with wired(2, "--decide", "local", "--let-go", "del,unlink,rename") as (members, proxies):
+        near, far = (member.client for member in members)
+        kept = {"del": {b"new"}, "unlink": {b"new"}, "rename": {b"new"}, "again": {b"new", b"own"}}
+        for way in kept:
+            add(near, way, "old")
+        until(lambda: all(shown(far, way) == [{b"old"}] * 3 for way in kept), "the nodes are not equal")
+        for proxy in proxies:
+            proxy.cut()
+        until(lambda: all(member.info()["enclave_peers_linked"] == 0 for member in members), "the wires are not cut")
+        for key in (f"{way}:{kind}" for way in kept for kind in "hsz"):
+            if key.startswith("rename"):
+                near.rename(key, f"to:{key}")
+            else:
+                (near.unlink if key.startswith("unlink") else near.delete)(key)
+        time.sleep(0.05)  # later by the clock of the other side, too
+        for way in kept:
+            add(far, way, "new")
+        add(near, "again", "own")
+        assert shown(near, "del") == [set()] * 3 and shown(far, "del") == [{b"old", b"new"}] * 3
+        for proxy in proxies:
+            proxy.mend()
+        wanted = [[names] * 3 for names in kept.values()]
+        for client in (near, far):
+            until(lambda: [shown(client, way) for way in kept] == wanted, "it is not kept")  # noqa: B023
+            assert shown(client, "to:rename") == [{b"old"}] * 3
+        until_linked(members)
