@@ -151,6 +151,9 @@ class Replica:
     def dial_failed(self, address: bytes, now: Now, refused: bool = False) -> list[Output]:
         return self._done(self.core.dial_failed(address, now, refused), now)
 
+    def distrusted(self, now: Now) -> list[Output]:
+        return self._done(self.core.distrusted(now), now)
+
     def introduce(self, members: Iterable[Member], now: Now) -> list[Output]:
         return self._done(self.core.introduce(members, now), now)
 

@@ -207,6 +207,12 @@ class Core:
         self.probes.dialled(address, refused)
         return self._taken()
 
+    def distrusted(self, now: Now) -> list[Effect]:
+        """Notes that a node which was dialled is there, and that one of the two does not believe the other."""
+        self.now = now
+        self.boot.note_objection("another cluster secret or authority")
+        return self._taken()
+
     def receive(self, link: int, message: Message, now: Now) -> list[Effect]:
         """A message from a link. A peer's fault ends the link, and is in the effects."""
         self.now = now

@@ -44,8 +44,8 @@ OWN_ADDRESSES_MAX = 64  # addresses that lead back to this node; nobody lists mo
 RETURNED_LINKS = 4  # approximate number of returning members that are dialled
 # How the reasons begin for which a peer is refused until an operator corrects something.
 LASTING = ("protocol version", "another network", "clocks differ")
-# Those of them that a member of the own enclave may give.
-AMONG_MEMBERS = ("protocol version", "clocks differ")
+# Those of them for which a node does not serve alone: whoever it was told to join is there.
+AMONG_MEMBERS = ("protocol version", "clocks differ", "another network")
 
 
 def _member_of(message: Hello) -> Member:
@@ -116,7 +116,8 @@ class Greeting:
             self.refusals += 1
             self.host.send(link.id, Refuse(reason.encode()))
             warns = link.dialled and reason.startswith(LASTING)
-            if (message.network, message.enclave) == (self.host.policy.network, self.book.me.enclave):
+            is_own = (message.network, message.enclave) == (self.host.policy.network, self.book.me.enclave)
+            if is_own or (link.dialled and message.network != self.host.policy.network):
                 self._note_objection(reason)
             self.host.report("refused", f"address={_shown(message.address)} why={reason.replace(' ', '_')}", warns)
             self.neighbours.hangup(link, reason, quietly=True)

@@ -17,7 +17,7 @@ from respram.replica import Output, Replica
 from respram.server import clock, expulsion, logs, peer_overview
 from respram.server.door import STRANGERS_MAX, Door, Places
 from respram.server.handshakes import Handshakes
-from respram.server.peer import CLIENT_PORT, CROWDED, EXPELLED, FAULTS, NO_PEER, TOLD, PeerConnection
+from respram.server.peer import CLIENT_PORT, CROWDED, EXPELLED, FAULTS, NO_PEER, TOLD, UNTRUSTED, PeerConnection
 from respram.server.secret import Trust, name_shown, number_shown
 
 DIAL_S = 5.0  # until a connection is established; the handshake has its own limit
@@ -185,6 +185,8 @@ class Links:
             self.carry(self.replica.closed(link.number, now()))
         elif link.address:
             self.carry(self.replica.dial_failed(link.address, now()))
+        if link.address and reason == UNTRUSTED:
+            self.carry(self.replica.distrusted(now()))
 
     async def _dial(self, address: bytes) -> None:
         link = self._link(address, self.trust.dialling if self.trust else None)

@@ -66,8 +66,8 @@ def test_who_finds_nobody_says_so_serves_alone_after_a_while_and_keeps_dialling(
     assert Dial(ROOT) in bench.effects
 
 
-@pytest.mark.parametrize("changes", [{"clock_ms": EPOCH_MS - 60_000}, {"version": 4}])
-def test_who_is_refused_by_its_enclave_does_not_serve_alone(changes: dict[str, int]) -> None:
+@pytest.mark.parametrize("changes", [{"clock_ms": EPOCH_MS - 60_000}, {"version": 4}, {"network": b"another"}])
+def test_who_is_refused_by_its_enclave_does_not_serve_alone(changes: dict[str, object]) -> None:
     """It served alone after 30 s, and counted from 1 what its enclave knew: with a clock that is ahead that won."""
     bench = joiner()
     for number in range(1, 20):
@@ -94,14 +94,28 @@ def test_who_was_refused_serves_alone_once_those_others_are_gone() -> None:
     assert bench.core.state == READY
 
 
-@pytest.mark.parametrize("changes", [{"network": b"another"}, {"enclave": b"elsewhere", "clock_ms": EPOCH_MS - 60_000}])
-def test_a_refusal_outside_of_the_enclave_keeps_nobody_from_serving(changes: dict[str, object]) -> None:
+@pytest.mark.parametrize(("address", "changes"), [
+    (b"", {"network": b"another"}), (ROOT, {"enclave": b"elsewhere", "clock_ms": EPOCH_MS - 60_000}),
+])  # fmt: skip
+def test_a_refusal_outside_of_the_enclave_keeps_nobody_from_serving(address: bytes, changes: dict[str, object]) -> None:
+    """A stranger that dials this node could keep it from serving."""
     bench = joiner()
     for number in range(1, 10):
-        bench.take(bench.core.opened(number, ROOT, bench.now))
+        bench.take(bench.core.opened(number, address, bench.now))
         bench.say(number, hello(member(0x200), **changes))
         bench.wait(5_000)
     assert bench.core.state == READY
+
+
+def test_who_is_not_believed_where_it_was_told_to_join_does_not_serve_alone() -> None:
+    """With another secret it served alone after 30 s, and said that it was ready."""
+    bench = joiner()
+    for _ in range(10):
+        bench.take(bench.core.distrusted(bench.now))
+        bench.wait(5_000)
+    assert bench.core.state == ALONE
+    bench.wait(65_000)
+    assert bench.core.state == READY, "nobody is there any more"
 
 
 def test_who_must_not_serve_alone_waits_for_ever_and_joins_whoever_comes() -> None:

@@ -104,3 +104,22 @@ def test_who_must_not_serve_alone_does_not_and_joins_whoever_comes() -> None:
             assert member.client.incr("count") == 42
         finally:
             late.stop()
+
+
+@pytest.mark.parametrize(("secret", "network", "words"), [
+    (OTHER_SECRET, "respram", "event=link_untrusted"), (SECRET, "other", "why=another_network"),
+])  # fmt: skip
+def test_who_is_refused_by_those_it_was_told_to_join_is_not_ready(secret: str, network: str, words: str) -> None:
+    """After --join-wait it said that it was ready, and was refused every five seconds."""
+    metrics_port = reserve()
+    with enclave(1) as (there,):
+        join = f"127.0.0.1:{there.peer_port}"
+        extra = ("--join-wait", "1", "--network", network, "--metrics-port", str(metrics_port))
+        with joining(join, *extra, secret=secret) as member:
+            until(lambda: warned(member, words), f"{words}: {member.log()}")
+            until(lambda: state(member) == b"alone", "it thinks that it is well")
+            until(lambda: member.log().count(words) > 1, "it is not refused again")
+            assert state(member) == b"alone" and ready_by_http(metrics_port) == (503, b"alone\n")
+            assert "event=ready" not in member.log() and warned(member, "waits until that is corrected")
+            with pytest.raises(redis.exceptions.BusyLoadingError):
+                member.client.incr("count")
