@@ -90,12 +90,14 @@ def test_everything_comes_back_and_nothing_lies_open_on_the_disk(tmp_path: Path,
         for number in range(3_000):
             bench.set(b"k%d" % number, 30_000 + number * 3_000)
         bench.set(b"large", 100_000, b"x" * 300_000)
+        for length in (65_535, 65_536):  # the lengths up to which 16 bits tell them, and beyond (decision 0247)
+            bench.set(b"k" * length, 100_000, b"x" * length)
         before = sorted(bench.engine.records(0))
         await bench.snapshots.write()
         files_ = bench.segments()
         assert len(files_) > 20 and not any(b"plain-marker" in data or b"xxxxxxxx" in data for data in files_.values())
         after = await reborn(bench)
-        assert sorted(after.engine.records(0)) == before and after.snapshots.restored_records == 3_001
+        assert sorted(after.engine.records(0)) == before and after.snapshots.restored_records == 3_003
         assert after.get(b"k7") == b"plain-marker" and after.get(b"large") == b"x" * 300_000
         await after.close()
 
