@@ -7,7 +7,7 @@ import pytest
 from respram.commands.running import READS_TOO_MUCH
 from respram.commands.transactions import FEW_COMMANDS
 from respram.engine.pure import effort
-from respram.engine.pure.effort import SEEN_US, STORED_US, TOLD_US, TRANSACTION_US_MAX, TURN_US_MAX
+from respram.engine.pure.effort import LOOKED_US, STORED_US, TOLD_US, TRANSACTION_US_MAX, TURN_US_MAX, WALKED_US
 from respram.engine.pure.engine import PureEngine
 from tests.commands.rig import Client, Rig, request
 
@@ -16,9 +16,9 @@ NAMES = [b"m%d" % number for number in range(COUNT)]
 REFUSED = b"-" + READS_TOO_MUCH.text + b"\r\n"
 
 PRICES = {
-    b"ZUNIONSTORE d 1 z": SEEN_US + STORED_US, b"SUNIONSTORE d s": SEEN_US + STORED_US,
+    b"ZUNIONSTORE d 1 z": LOOKED_US + STORED_US, b"SUNIONSTORE d s": LOOKED_US + STORED_US,
     b"ZRANGESTORE d z 0 -1": STORED_US,
-    b"COPY h d REPLACE": STORED_US, b"SINTER s s": SEEN_US, b"HSCAN h 0 COUNT 500": SEEN_US,
+    b"COPY h d REPLACE": STORED_US, b"SINTER s s": LOOKED_US, b"HSCAN h 0 COUNT 500": WALKED_US,
     b"HGETALL h": TOLD_US, b"HKEYS h": TOLD_US, b"SMEMBERS s": TOLD_US, b"ZRANGE z 0 -1": TOLD_US,
     b"ZRANGEBYLEX z - +": TOLD_US, b"HRANDFIELD h 500": TOLD_US,
 }  # fmt: skip
@@ -68,8 +68,8 @@ def test_a_few_commands_of_a_transaction_are_never_refused_for_it(
 
 def test_others_are_served_after_a_part_of_a_pipeline(client: Client) -> None:
     before = spent(client)
-    most = 4 * TURN_US_MAX // (COUNT * (SEEN_US + STORED_US))
+    most = 4 * TURN_US_MAX // (COUNT * (LOOKED_US + STORED_US))
     data = request(b"ZUNIONSTORE", b"d", b"1", b"z") * most
     client.rig.engine.feed(client.conn.session, data, client.rig.now_ms)
     assert client.conn.session.more, "the rest waits for the next turn"
-    assert TURN_US_MAX < spent(client) - before < TURN_US_MAX + 2 * COUNT * (SEEN_US + STORED_US)
+    assert TURN_US_MAX < spent(client) - before < TURN_US_MAX + 2 * COUNT * (LOOKED_US + STORED_US)

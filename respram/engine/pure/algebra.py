@@ -9,7 +9,7 @@ from math import isnan
 
 from respram.engine.api import HOT_REPLY_BYTES_MAX, Session
 from respram.engine.pure import family
-from respram.engine.pure.effort import SEEN_US
+from respram.engine.pure.effort import LOOKED_US
 from respram.engine.pure.keyspace import Keyspace
 from respram.engine.pure.parts import LOOKS_MAX, SEEN_BYTES, SOURCES_MAX
 from respram.engine.pure.ranks import MEMBER_BYTES, SCORE_BYTES, plain, told_score
@@ -211,4 +211,4 @@ def _count(keyspace: Keyspace, operation: Operation) -> None:
     keyspace.hits += sum(source.head is not None for source in operation.sources)
     keyspace.misses += sum(source.head is None for source in operation.sources)
     keyspace.moved += operation.looks * SEEN_BYTES
-    keyspace.effort.us += operation.looks * SEEN_US
+    keyspace.effort.us += operation.looks * LOOKED_US

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from respram.engine.api import HOT_BYTES_MAX, HOT_REPLY_BYTES_MAX, MEMBERS_BYTES_MAX, Session
 from respram.engine.pure import family
-from respram.engine.pure.effort import SEEN_US
+from respram.engine.pure.effort import LOOKED_US, WALKED_US
 from respram.engine.pure.keyspace import Keyspace
 from respram.engine.pure.order import Order
 from respram.engine.pure.parts import LOOKS_MAX, SEEN_BYTES, SOURCES_MAX
@@ -100,7 +100,7 @@ def _count(keyspace: Keyspace, heads: Heads, chosen: Chosen) -> None:
     keyspace.hits += sum(head is not None for head in heads)
     keyspace.misses += sum(head is None for head in heads)
     keyspace.moved += chosen.looks * SEEN_BYTES
-    keyspace.effort.us += chosen.looks * SEEN_US
+    keyspace.effort.us += chosen.looks * LOOKED_US
 
 
 def _tell_sets(keyspace: Keyspace, session: Session, argv: list[bytes], rule: int, now_ms: int) -> Reply:
@@ -286,7 +286,7 @@ def _scan(keyspace: Keyspace, session: Session, argv: list[bytes], kind: int, no
     keyspace.hits += head is not None
     keyspace.misses += head is None
     keyspace.moved += walked * SEEN_BYTES
-    keyspace.effort.us += walked * SEEN_US
+    keyspace.effort.us += walked * WALKED_US
     told = (
         bulk(name_of(row.key)) + (b"" if scan.names_alone else bulk(_scanned(keyspace, row, small))) for row in found
     )
