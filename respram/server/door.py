@@ -29,10 +29,15 @@ TLS_HANDSHAKE = b"\x16"  # the first byte of any TLS client
 
 
 class Places:
-    """The connections inside, by address, and their limit. It only chooses; the caller admits and closes."""
+    """The connections inside, by address, and their limit. It only chooses; the caller admits and closes. Those that
+    have not `begun` go first: who floods the port has most of these, and an honest peer is one for a moment only.
+    """
 
-    def __init__(self, most: int, draw: Callable[[int], int] = randbelow) -> None:
+    def __init__(
+        self, most: int, draw: Callable[[int], int] = randbelow, begun: Callable[[object], bool] = lambda one: True
+    ) -> None:
         self.most = most
+        self.begun = begun
         self.of_address_max = max(most // OF_ADDRESS_SHARE, 1)
         self.draw = draw
         self.held: dict[object, str] = {}  # connection to its address
@@ -55,6 +60,7 @@ class Places:
         return self._any(others or list(self.held))
 
     def _any(self, some: list[object]) -> object:
+        some = [one for one in some if not self.begun(one)] or some
         return some[self.draw(len(some))]
 
     def add(self, one: object, address: str) -> None:

@@ -45,7 +45,7 @@ class Links:
         self.unreached: dict[bytes, None] = {}  # addresses whose failure was logged
         self.deaf = False
         self.door = Door(loop, lambda: self.trust is not None, self._is_known, self._let_in, self._turned_away)
-        self.strangers = Places(STRANGERS_MAX)  # numbers of links
+        self.strangers = Places(STRANGERS_MAX, begun=self._has_begun)  # numbers of links
         self.handshakes = Handshakes()
         self._next_link = 1
         self._known: frozenset[str] = frozenset()  # hosts to join, and hosts of members; see `_is_known`
@@ -114,6 +114,11 @@ class Links:
     def _turned_away(self, reason: str) -> None:
         if reason in self.faults:
             self.faults[reason] += 1
+
+    def _has_begun(self, number: object) -> bool:
+        """Whether this node has answered it: it has sent the whole beginning of a handshake."""
+        link = self.table.get(cast(int, number))
+        return link is not None and link.sent_bytes > 0
 
     def _is_known(self, host: str) -> bool:
         """Whether an address belongs to --join or to a member; looked up anew once a second."""

@@ -31,6 +31,16 @@ def test_there_is_room_until_there_is_none_and_then_anybody_may_have_to_go() -> 
     assert len(places) == 7 and 3 not in places and places.rival_of("10.0.1.1", nobody) is None
 
 
+def test_those_that_have_not_begun_go_first() -> None:
+    begun = {2, 5}
+    places = Places(8, Random(1).randrange, lambda one: one in begun)
+    for number in range(8):
+        places.add(number, f"10.0.0.{number}")
+    assert {places.rival_of("10.0.1.1", nobody) for _ in range(200)} == {0, 1, 3, 4, 6, 7}
+    begun |= set(range(8))
+    assert {places.rival_of("10.0.1.1", nobody) for _ in range(200)} == set(range(8))
+
+
 def test_one_address_pushes_out_only_itself() -> None:
     places = Places(16, Random(1).randrange)
     for number in range(4):
