@@ -65,7 +65,7 @@ def test_a_limit_that_is_changed_while_they_run_holds_for_both(engine: str) -> N
 @pytest.mark.parametrize("engine", list(ENGINES))
 def test_a_key_that_one_node_may_not_hold_is_a_stub_on_both(engine: str) -> None:
     """It was refused there by every comparison, for ever."""
-    words = ("--join-wait", "0", "--alone-after-ms", "100")
+    words = ("--join-wait", "0", "--alone-after-ms", "100", "--key-size-limit", "4mb")
     sizes = ("1mb", "4mb")
     with enclave(2, *words, engines=(engine,), each=lambda number: ("--proto-max-bulk-len", sizes[number])) as members:
         small, large = members
