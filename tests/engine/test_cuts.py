@@ -299,3 +299,38 @@ def test_a_node_that_holds_what_another_added_keeps_it_where_that_one_is_gone(na
     cut.pass_on(cut.near, cut.third)
     cut.pass_on(cut.third, cut.near)
     assert cut.shown(cut.third) == cut.shown(cut.near) == {b"new"}
+
+
+@KINDS
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("lengthened", [False, True], ids=["", "and its life was made longer"])
+@pytest.mark.parametrize("head_first", [True, False], ids=["the head comes second", "the mark comes second"])
+def test_a_mark_of_an_end_outlives_what_it_clears(engine: str, kind: int, head_first: bool, lengthened: bool) -> None:
+    """One side ends a collection that the other one has begun anew meanwhile, and clears what it hears of it. If the
+    mark of that end is forgotten before the other side comes back, nobody can tell that side of it.
+    """
+    cut = Cut(engine, kind)
+    near, far, third = cut.near, cut.far, cut.third
+    cut.add(near, b"first", b"e", 10_000)
+    assert near.retime(0, b"e", cut.now + 3_000, False, cut.now, b"")
+    near.drain(1 << 20)
+    cut.now += 1_000
+    cut.add(far, b"mine", b"e", 100_000)
+    cut.pass_on(far, third)
+    cut.now += 3_000
+    if lengthened:  # by who has not put that member, which keeps its stamp
+        assert third.retime(0, b"e", cut.now + 200_000, False, cut.now, b"")
+    while near.expire(cut.now, 1 << 12):
+        pass
+    assert [cut.shown(one, b"e") for one in (near, far, third)] == [set(), {b"mine"}, {b"mine"}]
+    if head_first:  # the far side's head and member come to the mark, and then nobody else hears of it in time
+        near.merge(everything(third, cut.now), cut.now)
+    else:
+        third.merge(everything(near, cut.now), cut.now)
+    cut.now += 20_000
+    for one in (near, far, third):
+        one.drain(1 << 20)
+        while one.expire(cut.now, 1 << 12):
+            pass
+    cut.agree(b"old", b"other")
+    assert [cut.shown(one, b"e") for one in (near, far, third)] == [{b"mine"}] * 3

@@ -210,11 +210,9 @@ static bool is_same(const Engine *engine, Known known, const Arrived *other) {
     return stamp.clock == other->clock && stamp.node == other->node;
 }
 
-/* An older or equal version still tells how long the newer one must be remembered. False: no memory. */
-static bool widen_record(Engine *engine, Record *record, int64_t ends_ms, const Arrived *older, int64_t now_ms) {
-    int64_t own_ms = record_shadow_ms(record);
-    int64_t shadow_ms = shadow_of(record_deadline_ms(record), own_ms, ends_ms, (int64_t)older->shadow_ms);
-    if (shadow_ms == own_ms)
+/* Changes how long a record must be remembered. False: no memory. */
+static bool remember_record(Engine *engine, Record *record, int64_t shadow_ms, int64_t now_ms) {
+    if (shadow_ms == record_shadow_ms(record))
         return true;
     Before before = digest_before(record);
     int64_t deadline_ms = record_deadline_ms(record), end_ms = deadline_ms > shadow_ms ? deadline_ms : shadow_ms;
@@ -235,6 +233,13 @@ static bool widen_record(Engine *engine, Record *record, int64_t ends_ms, const 
     if (record->flags & RECORD_STUB)
         wheel_move(&engine->wheel, record, end_ms, now_ms);
     return true;
+}
+
+/* An older or equal version still tells how long the newer one must be remembered. False: no memory. */
+static bool widen_record(Engine *engine, Record *record, int64_t ends_ms, const Arrived *older, int64_t now_ms) {
+    int64_t own_ms = record_shadow_ms(record);
+    int64_t shadow_ms = shadow_of(record_deadline_ms(record), own_ms, ends_ms, (int64_t)older->shadow_ms);
+    return remember_record(engine, record, shadow_ms, now_ms);
 }
 
 static bool widen_stub(Engine *engine, uint32_t number, int64_t ends_ms, const Arrived *older, int64_t now_ms) {
@@ -373,6 +378,43 @@ static bool restamp(Engine *engine, const Arrived *mark, uint64_t hash, int64_t 
     return family_spares(engine, head, clock, began, now_ms);
 }
 
+static inline int64_t latest_ms(int64_t one_ms, int64_t other_ms) {
+    return one_ms > other_ms ? one_ms : other_ms;
+}
+
+/* A mark lives for as long as what it clears, and a mark of an end as long as a head that was begun before that end. A
+ * node that was cut off meanwhile may show such members until they end: it has to hear of the mark (decision 0254).
+ * Here a mark of an end comes to what it may clear. */
+static int64_t outliving_ms(Engine *engine, const Arrived *mark, uint64_t hash, int64_t shadow_ms, int64_t now_ms) {
+    int db = mark->db - MARKS;
+    const Record *head = family_head(engine, db, hash, mark->key, now_ms);
+    if (head && head->clock < mark->clock)
+        shadow_ms = latest_ms(shadow_ms, latest_ms(record_deadline_ms(head), record_shadow_ms(head)));
+    for (int kind = HASH; kind <= ZSET; kind++) {
+        const Family *family = family_named(engine, kind * DATABASES + db, mark->key);
+        if (family && family->count > family->dying)
+            shadow_ms = latest_ms(shadow_ms, family->last_ms);
+    }
+    return shadow_ms;
+}
+
+/* And here a member is cleared. Where there is no memory for it, another node's mark may have it. */
+static void outlive_member(Engine *engine, const Arrived *member, int64_t shadow_ms, int64_t now_ms) {
+    Span key = member_head(member->key);
+    Record *mark = table_find(&engine->tables[MARKS + member->db % DATABASES], keyspace_hash(engine, key), key);
+    if (mark && member->clock <= mark->clock)
+        (void)remember_record(engine, mark, latest_ms(record_shadow_ms(mark),
+            latest_ms((int64_t)member->deadline_ms, shadow_ms)), now_ms);
+}
+
+/* And here a head comes to such a mark. */
+static void outlive(Engine *engine, const Arrived *head, uint64_t hash, int64_t shadow_ms, int64_t now_ms) {
+    Record *mark = table_find(&engine->tables[MARKS + head->db], hash, head->key);
+    if (mark && record_deadline_ms(mark) && head->clock < mark->clock)
+        (void)remember_record(engine, mark, latest_ms(record_shadow_ms(mark),
+            latest_ms((int64_t)head->deadline_ms, shadow_ms)), now_ms);
+}
+
 /* A version that outranks what is here. Without a life left it still supersedes, as a stub or by
  * taking the older record away. A member of what has ended here stays as a stub, for as long as others may keep it. */
 static int supersede(Engine *engine, Known known, uint64_t hash, Arrived *newer, int64_t now_ms) {
@@ -399,10 +441,13 @@ static int supersede(Engine *engine, Known known, uint64_t hash, Arrived *newer,
     if (newer->flags & RECORD_STUB && newer->db < DATABASES && deadline_ms > shadow_ms)
         shadow_ms = deadline_ms; /* of a clock that is ahead of this one */
     bool is_live = !(newer->flags & RECORD_STUB) && deadline_ms > now_ms;
-    if (is_live && is_member(newer->db) && family_is_cleared(engine, newer->db, newer->key, newer->clock, now_ms))
+    if (is_live && is_member(newer->db) && family_is_cleared(engine, newer->db, newer->key, newer->clock, now_ms)) {
         is_live = false;
+        outlive_member(engine, newer, shadow_ms, now_ms);
+    }
     int64_t end_ms = deadline_ms > shadow_ms ? deadline_ms : shadow_ms;
     if (newer->db >= MARKS && newer->db < SCRIPTS && deadline_ms && end_ms > now_ms) {
+        shadow_ms = outliving_ms(engine, newer, hash, shadow_ms, now_ms);
         if (!restamp(engine, newer, hash, now_ms)) {
             engine->spare_from = 0;
             return NO_ROOM;
@@ -423,6 +468,8 @@ static int supersede(Engine *engine, Known known, uint64_t hash, Arrived *newer,
         return NO_ROOM;
     }
     engine->spare_from = 0;
+    if (unlikely(newer->flags & RECORD_KIND) && is_live)
+        outlive(engine, newer, hash, shadow_ms, now_ms);
     if (newer->clock > engine->clock)
         engine->clock = newer->clock;
     if (is_told)

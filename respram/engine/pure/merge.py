@@ -9,8 +9,11 @@ from respram.engine.pure.record import Row
 from respram.errors import PeerError
 from respram.record import (
     DATABASES,
+    HASH,
     MARKS,
     SCRIPTS,
+    SET,
+    ZSET,
     Record,
     Seal,
     is_member,
@@ -117,6 +120,9 @@ def _merge(keyspace: Keyspace, record: Record, row: Row | None, now_ms: int) -> 
     if value is not None and is_member(record.db) and family.is_cleared(keyspace, record.db, record.key, record.clock,
                                                                         now_ms):
         value = None  # stored as a stub for as long as other nodes may hold it
+        mark = keyspace.tables[MARKS + record.db % DATABASES].get(key_of(record.key))
+        if mark is not None and record.clock <= mark.clock:  # see _outlive
+            _remember(keyspace, mark, max(mark.shadow_ms, record.deadline_ms, shadow_ms), now_ms)
     seen = None if not keyspace.looks or record.named else _Seen(keyspace, record, now_ms)
     if not record.named:
         row = keyspace.found(record.db, record.key)  # the lookup destroys overdue rows
@@ -135,6 +141,7 @@ def _merge(keyspace: Keyspace, record: Record, row: Row | None, now_ms: int) -> 
             slices.begin_behind(keyspace, head, name, now_ms)
     else:
         if MARKS <= record.db < SCRIPTS and record.deadline_ms:
+            shadow_ms = max(shadow_ms, _outliving_ms(keyspace, record, now_ms))
             slices.restamp(keyspace, record, now_ms)
         seal = record.seal if value is not None else None
         own = record.shares if value is not None else b""
@@ -148,9 +155,34 @@ def _merge(keyspace: Keyspace, record: Record, row: Row | None, now_ms: int) -> 
             own,
         )  # fmt: skip
         keyspace.families.spare_from = 0
+        if record.kind and value is not None:
+            _outlive(keyspace, record, shadow_ms, now_ms)
     if seen is not None:
         seen.tell(keyspace, value, now_ms)
     return True
+
+
+def _outlive(keyspace: Keyspace, head: Record, shadow_ms: int, now_ms: int) -> None:
+    """A mark lives for as long as what it clears, and a mark of an end as long as a head that was begun before that
+    end. A node that was cut off meanwhile may show such members until they end: it has to hear of the mark (decision
+    0254). Here a head comes to such a mark.
+    """
+    mark = keyspace.tables[MARKS + head.db].get(head.key)
+    if mark is not None and mark.deadline_ms and head.clock < mark.clock:
+        _remember(keyspace, mark, max(mark.shadow_ms, head.deadline_ms, shadow_ms), now_ms)
+
+
+def _outliving_ms(keyspace: Keyspace, mark: Record, now_ms: int) -> int:
+    """And here a mark of an end comes to what it may clear."""
+    db, last_ms = mark.db - MARKS, 0
+    head = keyspace.head(db, mark.key, now_ms)
+    if head is not None and head.clock < mark.clock:
+        last_ms = max(head.deadline_ms, head.shadow_ms)
+    for kind in (HASH, SET, ZSET):
+        found = keyspace.families.found.get((kind * DATABASES + db, mark.key))
+        if found is not None and found.count:
+            last_ms = max(last_ms, found.last_ms)
+    return last_ms
 
 
 class _Seen:
@@ -183,6 +215,10 @@ def _widen(keyspace: Keyspace, row: Row, older: Record, now_ms: int) -> None:
     """An older or equal version still tells how long the newer one must be remembered."""
     ends = 0 if (row.clock, row.node) == older.stamp else older.deadline_ms
     shadow_ms = shadow_of(row.deadline_ms, row.shadow_ms, ends, older.shadow_ms)
+    _remember(keyspace, row, shadow_ms, now_ms)
+
+
+def _remember(keyspace: Keyspace, row: Row, shadow_ms: int, now_ms: int) -> None:
     if shadow_ms == row.shadow_ms:
         return
     if row.value is None and row.db < MARKS:
