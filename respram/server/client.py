@@ -138,7 +138,8 @@ class Client:
     def deliver_pieces(self, pieces: list[bytes]) -> bool:
         """A long reply, which is not copied once more."""
         for piece in pieces:
-            self.deliver(piece)
+            if not self.closed:  # by an earlier piece, for its limit
+                self.deliver(piece)
         return True
 
     def send(self, data: bytes | memoryview) -> None:

@@ -13,11 +13,10 @@
  * the table is so small or so large that other bits are asked for, and when the record goes.
  *
  * At most six of seven slots are used on average; then the table doubles. The old lines are moved two
- * at a time by the writes that follow,
- * and the pages behind are given back as it goes: neither a rehash nor an munmap of 64 MB stops the
- * process. Lines are moved up to a place that no record has passed, so that a key whose home lies
- * below `moved` is in the new lines, and one look at `moved` says where to search. A table that has
- * emptied to a seventh is moved to smaller lines in the same way.
+ * at a time by the writes that follow, and the pages behind are given back as it goes: neither a rehash
+ * nor an munmap of 64 MB stops the process. Lines are moved up to a place that no record has passed, so
+ * that a key whose home lies below `moved` is in the new lines, and one look at `moved` says where to
+ * search. A table that has emptied to a seventh is moved to smaller lines in the same way.
  *
  * New records go anywhere in the new lines, so each of the first would wait for a page of its own: 8 us in
  * a virtual machine, and 16,000 of them for a table of 64 MB, one after the other (the longest stall was

@@ -32,7 +32,6 @@ class Head(NamedTuple):
     implicit: bool
 
 
-
 def work(keyspace: Store, now_ms: int, budget: int) -> int:
     """Wipes cleared members, goes on where a mark spares some, and lengthens the lives of others: at most so many.
     Returns how many.
