@@ -6,8 +6,8 @@ from typing import TypeVar
 
 import pytest
 
+from respram.engine import make
 from respram.engine.api import Engine, Entry, Member
-from respram.engine.native import NativeEngine
 from respram.engine.pure.engine import PureEngine
 from respram.engine.pure.merge import SWEPT_MAX
 from respram.engine.replication import Cut
@@ -38,7 +38,7 @@ class Pair:
 
     def __init__(self, node: int, tracked: bool) -> None:
         settings = SETTINGS._replace(node=node, outbox_bytes_max=SETTINGS.outbox_bytes_max if tracked else 0)
-        self.engines: tuple[Engine, Engine] = (PureEngine(settings), NativeEngine(settings))
+        self.engines: tuple[Engine, Engine] = (PureEngine(settings), make("native", settings))
         self.events: tuple[list[Event], ...] = ([], [])
         for number, events in enumerate(self.events):
             engine: Engine = self.engines[number]

@@ -1,7 +1,7 @@
 """A member of a set has no value: its record has no place for one, whatever a peer or a caller says (decision 0245)."""
 
+from respram.engine import make
 from respram.engine.api import Engine
-from respram.engine.native import NativeEngine
 from respram.record import HASH, SET, Record, Seal, member_key, pack, unpack
 from respram.stamp import from_ms
 
@@ -15,7 +15,7 @@ LATER = NOW + 60_000
 
 
 def test_a_member_of_a_set_takes_no_room_for_a_value() -> None:
-    engine = NativeEngine(SETTINGS._replace(outbox_bytes_max=0))
+    engine = make("native", SETTINGS._replace(outbox_bytes_max=0))
     before = engine.used_bytes()
     engine.found(0, b"c", SET, LATER, False, NOW)
     for number in range(MEMBERS):
