@@ -6,6 +6,7 @@ arrives goes to the replica, whose outputs the driver carries out.
 
 import asyncio
 import contextlib
+import secrets
 import socket
 import ssl
 from collections.abc import Callable, Coroutine
@@ -14,16 +15,19 @@ from typing import cast
 from respram.config.options import read_address
 from respram.gossip.timers import Now
 from respram.replica import Output, Replica
-from respram.server import clock, expulsion, logs, peer_overview
+from respram.server import clock, expulsion, knock, logs, peer_overview
 from respram.server.door import STRANGERS_MAX, Door, Places
 from respram.server.handshakes import Handshakes
-from respram.server.peer import CLIENT_PORT, CROWDED, EXPELLED, FAULTS, NO_PEER, TOLD, UNTRUSTED, PeerConnection
+from respram.server.knock import Knocks
+from respram.server.peer import CLIENT_PORT, CROWDED, EXPELLED, FAULTS, LOST, NO_PEER, TOLD, UNTRUSTED, PeerConnection
 from respram.server.secret import Trust, name_shown, number_shown
 
 DIAL_S = 5.0  # until a connection is established; the handshake has its own limit
 WINDOW_BYTES = 16 << 20  # unsent on one link besides the largest frame: the core keeps less in flight
 FAREWELL_S = 0.3  # for the last bytes to the peers while the node stops
 HEARD_S = 0.2  # of these: until the peers have read the goodbye, and hang up
+AGAIN_MAX = 4  # times that a dial is made again after the other side closed it before a word,
+AGAIN_S = 0.05  # after so long, and then after twice as long
 UNREACHED_MAX = 1024  # addresses whose failure has been logged
 RENEWED = "renewed"  # the reason for closing links after a secret is no longer trusted
 
@@ -43,9 +47,13 @@ class Links:
         self.faults = dict.fromkeys(FAULTS, 0)
         self.expelled: frozenset[expulsion.Named] = frozenset()
         self.unreached: dict[bytes, None] = {}  # addresses whose failure was logged
+        self.again: dict[bytes, int] = {}  # how often a dial that is under way was made before
         self.deaf = False
-        self.door = Door(loop, lambda: self.trust is not None, self._is_known, self._let_in, self._turned_away)
-        self.strangers = Places(STRANGERS_MAX, begun=self._has_begun)  # numbers of links
+        self.door = Door(
+            loop, lambda: self.trust is not None, self._is_known, self._has_knocked, self._let_in, self._turned_away
+        )
+        self.knocks = Knocks()
+        self.strangers = Places(STRANGERS_MAX)  # numbers of links
         self.handshakes = Handshakes()
         self._next_link = 1
         self._known: frozenset[str] = frozenset()  # hosts to join, and hosts of members; see `_is_known`
@@ -92,15 +100,15 @@ class Links:
         self.dials[task] = None
         task.add_done_callback(self.dials.pop)
 
-    def _let_in(self, sock: socket.socket, address: str) -> None:
+    def _let_in(self, sock: socket.socket, address: str, first: bytes, has_knocked: bool) -> None:
         for one in [one for one in self.table.values() if one.number in self.strangers and self._greeted(one)]:
             self.strangers.remove(one.number)
-        rival = self.table.get(cast(int, self.strangers.rival_of(address, self._is_known)))
+        rival = self.table.get(cast(int, self.strangers.rival_of(address, has_knocked)))
         if rival is not None:
             self.strangers.remove(rival.number)
             rival.abort(CROWDED)
-        link = self._link(b"", self.trust.accepting if self.trust else None)
-        self.strangers.add(link.number, address)
+        link = self._link(b"", self.trust.accepting if self.trust else None, first)
+        self.strangers.add(link.number, address, has_knocked)
         self._do(self._begin(link, sock))
 
     async def _begin(self, link: PeerConnection, sock: socket.socket) -> None:
@@ -115,10 +123,14 @@ class Links:
         if reason in self.faults:
             self.faults[reason] += 1
 
-    def _has_begun(self, number: object) -> bool:
-        """Whether this node has answered it: it has sent the whole beginning of a handshake."""
-        link = self.table.get(cast(int, number))
-        return link is not None and link.sent_bytes > 0
+    def _has_knocked(self, hello: bytes) -> bool:
+        return self.trust is not None and self.knocks.is_good(self.trust.knocks, hello, clock.now_ms())
+
+    def _own_knock(self) -> str:
+        """What this node shows of the secret when it dials."""
+        if self.trust is None or not self.trust.knocks:
+            return ""
+        return knock.make(self.trust.knocks[0], clock.now_ms(), secrets.token_bytes(knock.NONCE_BYTES))
 
     def _is_known(self, host: str) -> bool:
         """Whether an address belongs to --join or to a member; looked up anew once a second."""
@@ -127,10 +139,11 @@ class Links:
             self._known = peer_overview.hosts(self.replica)
         return host in self._known
 
-    def _link(self, address: bytes, context: ssl.SSLContext | None) -> PeerConnection:
+    def _link(self, address: bytes, context: ssl.SSLContext | None, first: bytes = b"") -> PeerConnection:
         link = PeerConnection(
-            self._next_link, address, context, self.replica.frame_bytes_max + WINDOW_BYTES, self, self.handshakes
-        )
+            self._next_link, address, context, self.replica.frame_bytes_max + WINDOW_BYTES, self, self.handshakes,
+            first, self._own_knock() if address else "",
+        )  # fmt: skip
         self._next_link += 1
         self.table[link.number] = link
         return link
@@ -177,6 +190,8 @@ class Links:
         self.strangers.remove(link.number)
         if reason in FAULTS:
             self.faults[reason] += 1
+        if link.address and self._is_dialled_again(link, reason):
+            return
         if reason in TOLD:
             tls = f" tls='{link.told}'" if link.told else ""
             self.log(f"event=link_{reason} remote={link.remote} why={TOLD[reason]}{tls}", logs.WARNING)
@@ -193,7 +208,20 @@ class Links:
         if link.address and reason == UNTRUSTED:
             self.carry(self.replica.distrusted(now()))
 
-    async def _dial(self, address: bytes) -> None:
+    def _is_dialled_again(self, link: PeerConnection, reason: str) -> bool:
+        """Whether a dial is made again soon, because it was closed before a word: the other node's door may have had to
+        make room for somebody else.
+        """
+        count = self.again.pop(link.address, 0)
+        was_closed_before_a_word = reason == LOST and not link.opened and not link.received_bytes
+        if not was_closed_before_a_word or count >= AGAIN_MAX or self.trust is None or self.deaf:
+            return False
+        self.again[link.address] = count + 1
+        self._do(self._dial(link.address, AGAIN_S * 2**count))
+        return True
+
+    async def _dial(self, address: bytes, after_s: float = 0.0) -> None:
+        await asyncio.sleep(after_s)
         link = self._link(address, self.trust.dialling if self.trust else None)
         try:
             host, port = read_address(address.decode())
@@ -201,6 +229,7 @@ class Links:
                 await self.loop.create_connection(lambda: link, host, port)
         except (OSError, ValueError, TimeoutError) as error:
             self.table.pop(link.number, None)
+            self.again.pop(address, None)
             link.disown()
             if link.opened:
                 self.carry(self.replica.closed(link.number, now()))

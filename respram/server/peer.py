@@ -68,12 +68,13 @@ class PeerConnection(asyncio.Protocol):
 
     def __init__(
         self, number: int, address: bytes, context: ssl.SSLContext | None, unsent_bytes_max: int, owner: Owner,
-        worker: Handshakes | None = None,
+        worker: Handshakes | None = None, first: bytes = b"", knock: str = "",
     ) -> None:  # fmt: skip
         self.number = number
         self.address = address
         self.owner = owner
         self.worker = worker  # runs the cryptography of handshakes; None: the loop does
+        self._first = first  # what the door has read
         self.unsent_bytes_max = unsent_bytes_max
         self.opened = False
         self.closing = False  # nothing more is passed to the owner
@@ -92,7 +93,12 @@ class PeerConnection(asyncio.Protocol):
         self._tls: ssl.SSLObject | None = None
         if context is not None:
             self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-            self._tls = context.wrap_bio(self._incoming, self._outgoing, server_side=not address)
+            self._tls = context.wrap_bio(
+                self._incoming, self._outgoing, server_side=not address, server_hostname=knock or None
+            )
+            if address:  # so that the first bytes leave as soon as there is a connection
+                with contextlib.suppress(ssl.SSLWantReadError):
+                    self._tls.do_handshake()
 
     # -- what the loop calls ----------------------------------------------------------------------
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -106,12 +112,14 @@ class PeerConnection(asyncio.Protocol):
             self._transport.abort()
         elif self._tls is not None:
             self._timer = loop.call_later(HANDSHAKE_S, self.abort, SILENT)
-            if self.address:  # otherwise the peer's first bytes come first
-                self._shake()
+            self._send(self._outgoing.read())  # of the side that dialled; the other one is silent until then
         elif remote and ipaddress.ip_address(remote[0].partition("%")[0]).is_loopback:
             self._open()
         else:
             self.abort(OPEN)  # records never leave the machine unencrypted
+        if self._first and not self.closing:
+            self.data_received(self._first)
+        self._first = b""
 
     def data_received(self, data: bytes) -> None:
         if not self.received_bytes and self.address:

@@ -2,6 +2,7 @@
 
     secret --scrypt--> master --HKDF "authority"--> Ed25519 key of the certificate authority
                               --HKDF "record ids"--> the 64-bit key of the record ids
+                              --HKDF "knock"--> the key of what a node that dials shows first (knock.py)
 
 Every node derives the same authority, mints a certificate of its own at its start, and accepts who was signed by the
 authority of either of up to two secrets: so a secret is rotated without a moment in which nodes turn each other
@@ -39,6 +40,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from respram.errors import ConfigError
 from respram.gossip.identity import name_of, number_of
 
+AUTHORITIES_MAX = 8  # of an operator, with whose knocks a node tries what a stranger says
 SECRETS_MAX = 2  # the present one and, during a rotation, its neighbour
 FRESH_BYTES = 32
 SECRET_PREFIX = "rs1_"
@@ -68,6 +70,7 @@ class Trust(NamedTuple):
     key: Ed25519PrivateKey | None = None  # of this process, if it made one
     number: int = 0  # the number derived from that key (identity.py)
     name: int = 0  # the node that an operator's certificate names (identity.py)
+    knocks: tuple[bytes, ...] = ()  # the keys of knocks (knock.py), the one to dial with first
 
     def believes_more_than(self, other: "Trust") -> bool:
         """Whether this trust accepts a peer that the other would refuse."""
@@ -143,6 +146,10 @@ def ids_key_of(master: Master) -> int:
     return int.from_bytes(expand(master, b"record ids", 8), "little")
 
 
+def knock_key_of(master: Master) -> bytes:
+    return expand(master, b"knock", 32)
+
+
 # -- contexts -------------------------------------------------------------------------------------
 def trust_by_secret(found: tuple[str, ...], own: Ed25519PrivateKey | None = None) -> Trust:
     """Contexts for a node that speaks under the first secret and believes all of them. `own`: its key so far."""
@@ -155,7 +162,9 @@ def trust_by_secret(found: tuple[str, ...], own: Ed25519PrivateKey | None = None
     for context in (accepting, dialling):
         context.load_verify_locations(cadata=believed)
         load_in_memory(context, certificate, key)
-    return Trust(accepting, dialling, ids_key_of(masters[0]), "secret", key, _number_of(key.public_key()))
+    knocks = tuple(map(knock_key_of, masters))
+    number = _number_of(key.public_key())
+    return Trust(accepting, dialling, ids_key_of(masters[0]), "secret", key, number, knocks=knocks)
 
 
 def number_shown(certificate: bytes | None) -> int:
@@ -181,7 +190,9 @@ def _number_of(key: CertificatePublicKeyTypes) -> int:
 
 
 def trust_by_certificates(own: OwnCertificates) -> Trust:
-    """Contexts from an operator's files. Without a secret the key of the record ids comes from the authority."""
+    """Contexts from an operator's files. Without a secret the keys of the record ids and of knocks come from the
+    authorities' certificates.
+    """
     accepting, dialling = contexts()
     try:
         authority = Path(own.authority).read_bytes()
@@ -196,9 +207,10 @@ def trust_by_certificates(own: OwnCertificates) -> Trust:
             ) from None
         _load_files(context, own)
     _check_own(accepting, dialling, own)
-    first = x509.load_pem_x509_certificates(authority)[0]
+    fingerprints = [one.fingerprint(hashes.SHA256()) for one in x509.load_pem_x509_certificates(authority)]
+    knocks = tuple(map(knock_key_of, fingerprints[:AUTHORITIES_MAX]))
     mine = _name_of(x509.load_pem_x509_certificates(Path(own.certificate).read_bytes())[0])
-    return Trust(accepting, dialling, ids_key_of(first.fingerprint(hashes.SHA256())), "certificates", name=mine)
+    return Trust(accepting, dialling, ids_key_of(fingerprints[0]), "certificates", name=mine, knocks=knocks)
 
 
 def _check_own(accepting: ssl.SSLContext, dialling: ssl.SSLContext, own: OwnCertificates) -> None:

@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import random
 import socket
+import ssl
 import struct
 import threading
 import time
@@ -22,6 +23,7 @@ import redis
 
 from respram.gossip.members import Member, pack_member
 from respram.record import Record, pack
+from respram.server.knock import CHARS, SUFFIX
 from respram.wire.codec import encode
 from respram.wire.messages import VERSION, Filter, Hello, Keys, Message, Ping, Push, Records, Seals
 from tests.abuse.rig import endure, open_descriptors
@@ -144,10 +146,10 @@ JOIN_S = 5.0
 
 
 class Flood:
-    """Connections that say nothing, as many a second as are asked for, from one address or from many."""
+    """Connections that say one word, or nothing, as many a second as are asked for, from one address or from many."""
 
-    def __init__(self, peer_port: int, addresses: int) -> None:
-        self.peer_port, self.addresses = peer_port, addresses
+    def __init__(self, peer_port: int, addresses: list[str], word: bytes = b"") -> None:
+        self.peer_port, self.addresses, self.word = peer_port, addresses, word
         self.count = 0
         self.per_s = 1.0
         self.over = threading.Event()
@@ -162,9 +164,10 @@ class Flood:
                 sock = socket.socket()
                 sock.setblocking(False)
                 with contextlib.suppress(OSError):
-                    sock.bind((f"127.0.7.{1 + self.count % self.addresses}", 0))
+                    sock.bind((self.addresses[self.count % len(self.addresses)], 0))
                     sock.connect_ex(("127.0.0.1", self.peer_port))
                     self.count += 1
+                    sock.send(self.word)
                 kept.append(sock)
                 if len(kept) > 400:
                     gone = kept.popleft()
@@ -231,11 +234,11 @@ def far_away(peer_port: int, one_way_s: float) -> Iterator[int]:
         loop.close()
 
 
-@pytest.mark.parametrize("addresses", [1, 250])
+@pytest.mark.parametrize("addresses", [1, 200])
 def test_thousands_of_connects_a_second_keep_no_joiner_out(proven: Target, addresses: int) -> None:
     """One that is 100 ms away, there and back."""
     def attack() -> None:
-        with Flood(proven.peer_port, addresses) as flood, far_away(proven.peer_port, 0.05) as way:
+        with Flood(proven.peer_port, MANY[:addresses]) as flood, far_away(proven.peer_port, 0.05) as way:
             time.sleep(0.5)
             words = ["--peer-port", str(reserve()), "--join", f"127.0.0.1:{way}"]
             with running(*words, engine="auto", env={"RESPRAM_CLUSTER_SECRET": SECRET}) as joiner:
@@ -247,6 +250,47 @@ def test_thousands_of_connects_a_second_keep_no_joiner_out(proven: Target, addre
 
     seen = endure(proven.node, attack)
     in_time(seen.ping_ms, 20, "a bystander under connects")
+    survived(proven)
+
+
+MANY = [f"127.0.{7 + number // 100}.{1 + number % 100}" for number in range(200)]
+OWN = ["127.0.0.1"]  # the joiner's, and that of a member
+
+
+def whole_hello() -> bytes:
+    """The beginning of a handshake with TLS, as anybody can make it."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version, context.check_hostname = ssl.TLSVersion.TLSv1_3, False
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    with contextlib.suppress(ssl.SSLWantReadError):
+        context.wrap_bio(incoming, outgoing, server_hostname="a" * CHARS + SUFFIX.decode()).do_handshake()
+    return outgoing.read()
+
+
+@pytest.mark.parametrize(
+    ("addresses", "share"), [(OWN, 1.0), (OWN, 0.5), (MANY, 1.0), (MANY, 0.5)],
+    ids=["own-whole", "own-half", "many-whole", "many-half"],
+)  # fmt: skip
+def test_thousands_of_beginnings_of_handshakes_keep_no_joiner_out(
+    proven: Target, addresses: list[str], share: float
+) -> None:
+    """From the joiner's own address, too. Three joiners one after the other, since luck could let in one."""
+    hello = whole_hello()
+    word = hello[: int(len(hello) * share)]
+
+    def attack() -> None:
+        with Flood(proven.peer_port, addresses, word) as flood:
+            time.sleep(0.5)
+            for _ in range(3):
+                words = ["--peer-port", str(reserve()), "--join", f"127.0.0.1:{proven.peer_port}"]
+                with running(*words, engine="auto", env={"RESPRAM_CLUSTER_SECRET": SECRET}) as joiner:
+                    until(lambda log=joiner.log: "event=met" in log(), "the joiner was kept out")  # type: ignore[misc]
+                    in_time(joining_s(joiner.log()), JOIN_S, "a joiner under beginnings of handshakes")
+        assert flood.count > 500, "it was no attack"
+        in_time(CONNECTS_PER_S / flood.per_s, 1 / REACHED, "connects that the test made, of those that it is to make")
+
+    seen = endure(proven.node, attack)
+    in_time(seen.ping_ms, 20, "a bystander under beginnings of handshakes")
     survived(proven)
 
 

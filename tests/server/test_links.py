@@ -5,9 +5,10 @@ import socket
 
 import pytest
 
-from respram.server import links
+from respram.replica import Output
+from respram.server import door, links
 from respram.server.door import BARE_MAX, STRANGERS_MAX
-from respram.server.links import now
+from respram.server.links import AGAIN_MAX, now
 from respram.server.peer import CROWDED, LOST
 from respram.server.secret import Trust, trust_by_secret
 from tests.live import SOON_S
@@ -109,6 +110,58 @@ def test_strangers_make_room_for_each_other_and_peers_stay() -> None:
             assert len(one.driver.replica.core.neighbours.greeted()) == 1
             for _, writer in writers:
                 writer.close()
+
+    run(main)
+
+
+def test_who_knows_the_secret_begins_its_handshake_before_strangers(
+    trust: Trust, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(door, "TURNS_MAX", 0)
+    monkeypatch.setattr(door, "STRANGERS_PER_S", 1e-3)
+
+    async def main() -> None:
+        async with parties(1, trust) as (one,):
+            one.driver.links.door.turns = 0
+            _, writer = await asyncio.open_connection("127.0.0.1", one.port)
+            writer.write(b"\x16\x03\x01\x00\x03abc")
+            await until(lambda: len(one.driver.links.door.waiting) == 1)
+            late = await start_party(2, reserve(), (one.port,), trust)
+            await until(lambda: late.driver.replica.core.neighbours.greeted())
+            assert len(one.driver.links.door.waiting) == 1
+            await late.driver.stop()
+            writer.close()
+
+    run(main)
+
+
+def test_a_dial_that_is_closed_before_a_word_is_made_again_soon_and_not_for_ever(
+    trust: Trust, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(links, "AGAIN_S", 0.001)
+    count = 0
+
+    async def main() -> None:
+        def came(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            nonlocal count
+            count += 1
+            writer.transport.abort()
+
+        async with parties(1, trust) as (one,):
+            server = await asyncio.start_server(came, "127.0.0.1", 0)
+            failed = list[bytes]()
+
+            def dial_failed(address: bytes, *_: object) -> list[Output]:
+                failed.append(address)
+                return []
+
+            monkeypatch.setattr(one.driver.links.replica, "dial_failed", dial_failed)
+            address = b"127.0.0.1:%d" % server.sockets[0].getsockname()[1]
+            one.driver.links.unreached[address] = None  # nobody looks for what else answers there
+            await one.driver.links._dial(address)
+            await until(lambda: failed)
+            assert count == 1 + AGAIN_MAX and failed == [address] and not one.driver.links.again
+            server.close()
 
     run(main)
 
