@@ -423,13 +423,8 @@ static int supersede(Engine *engine, Known known, uint64_t hash, Arrived *newer,
     Seen seen = {0};
     /* else nothing can be seen of it, before or after */
     bool is_told = unlikely(engine_looks(engine)) && !(newer->flags & PACKED_NAMED);
-    if (is_told) {
+    if (is_told)
         seen = look(engine, newer, now_ms);
-        /* looking destroys what is overdue, or makes a stub of it */
-        known.record = keyspace_find(engine, newer->db, hash, newer->key);
-        if (!known.record && !known.stub && newer->db < MARKS)
-            known.stub = stubs_find(&engine->stubs, name_arrived(newer));
-    }
     const Record *record = known.record;
     int64_t deadline_ms = (int64_t)newer->deadline_ms, shadow_ms = (int64_t)newer->shadow_ms;
     if (record)
@@ -491,20 +486,18 @@ static Version version_arrived(Engine *engine, const Arrived *arrived) {
 }
 
 /* Joins a counter's versions where shares.c does; MET_NOT: they are merged by stamp. */
-static int join_counters(Engine *engine, Known *known, uint64_t hash, const Arrived *arrived, int64_t now_ms) {
-    if (likely(!known->record) || arrived->db >= DATABASES || arrived->flags & (RECORD_STUB | RECORD_KIND))
+static int join_counters(Engine *engine, Known known, uint64_t hash, const Arrived *arrived, int64_t now_ms) {
+    if (likely(!known.record) || arrived->db >= DATABASES || arrived->flags & (RECORD_STUB | RECORD_KIND))
         return MET_NOT;
-    if (likely(!(known->record->flags & RECORD_COUNTED || arrived->is_counted)))
+    if (likely(!(known.record->flags & RECORD_COUNTED || arrived->is_counted)))
         return MET_NOT;
     Version version = version_arrived(engine, arrived);
-    if (!counters_meet(engine, known->record, &version, now_ms))
+    if (!counters_meet(engine, known.record, &version, now_ms))
         return MET_NOT;
     Seen seen = {0};
-    if (unlikely(engine_looks(engine))) {
+    if (unlikely(engine_looks(engine)))
         seen = look(engine, arrived, now_ms);
-        known->record = table_find(&engine->tables[arrived->db], hash, arrived->key);
-    }
-    int outcome = counters_merge(engine, known->record, hash, arrived->key, &version, now_ms);
+    int outcome = counters_merge(engine, known.record, hash, arrived->key, &version, now_ms);
     if (outcome == MET && engine_looks(engine))
         tell(engine, &seen, arrived, true, now_ms);
     return outcome;
@@ -517,7 +510,7 @@ static int merge_one(Engine *engine, Arrived *arrived, Buffer *found_key, int64_
         return NO_ROOM;
     if (arrived->flags & PACKED_SEALED && !seal_key(engine, arrived->key_id))
         return STRANGE;
-    int met = join_counters(engine, &known, hash, arrived, now_ms);
+    int met = join_counters(engine, known, hash, arrived, now_ms);
     if (unlikely(met != MET_NOT))
         return met == MET ? TAKEN : NO_ROOM;
     if (!known.record && !known.stub) {

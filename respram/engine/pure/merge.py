@@ -124,8 +124,6 @@ def _merge(keyspace: Keyspace, record: Record, row: Row | None, now_ms: int) -> 
         if mark is not None and record.clock <= mark.clock:  # see _outlive
             _remember(keyspace, mark, max(mark.shadow_ms, record.deadline_ms, shadow_ms), now_ms)
     seen = None if not keyspace.looks or record.named else _Seen(keyspace, record, now_ms)
-    if not record.named:
-        row = keyspace.found(record.db, record.key)  # the lookup destroys overdue rows
     if value is None and max(record.deadline_ms, shadow_ms) <= now_ms:
         if row is not None:
             keyspace.wheel.remove(row)

@@ -1,0 +1,107 @@
+"""Both engines where records meet that seldom meet: what random records did not reach, as planted faults have shown."""
+
+from dataclasses import replace
+from itertools import product
+
+import pytest
+
+from respram.engine.api import Merged
+from respram.record import (
+    COUNTED,
+    COUNTER,
+    DATABASES,
+    DIGITS_MAX,
+    HASH,
+    HEADER,
+    MARKS,
+    SHARE,
+    SHARES_MAX,
+    Record,
+    Seal,
+    member_key,
+    pack,
+    stub_name,
+    unpack,
+)
+from respram.stamp import from_ms
+
+from .conftest import PURE_ONLY
+from .rig import NOW, RING
+from .test_merge_bounds import same, sides
+
+pytestmark = pytest.mark.skipif(PURE_ONLY, reason="there is one engine: nothing to compare")
+
+PLAIN = Record(0, b"key", b"value", from_ms(NOW - 5_000), 7, NOW + 60_000)
+
+
+def test_a_value_under_an_unknown_key_is_refused_once() -> None:
+    for both in (sides(), sides()):
+        sealed = replace(PLAIN, seal=Seal(key=77, position=5, sealer=7))
+        assert same(both, pack(sealed) * 2) == Merged(new=0, known=0, refused=2, malformed=0, strange=2)
+        for side in both:
+            side.engine.use_seals(RING, True)
+        assert same(both, pack(sealed)) == Merged(new=0, known=0, refused=1, malformed=0, strange=1)
+        assert both[0].state(NOW) == both[1].state(NOW)
+
+
+def test_what_a_peer_did_not_seal_is_sealed_here() -> None:
+    both = sides()
+    for side in both:
+        side.engine.use_seals(RING, True)
+    member = replace(PLAIN, db=HASH * DATABASES, key=member_key(b"h", b"member"))
+    assert same(both, pack(PLAIN) + pack(member)).new == 2
+    for side, db in product(both, (0, HASH * DATABASES)):
+        (record,) = (record for packed in side.engine.records(db) for record in unpack(packed))
+        assert record.seal is not None and record.value != b"value"
+
+
+def test_another_version_comes_to_a_member_that_has_ended() -> None:
+    """The observer is told whether the collection was there before. To look for that ends no member."""
+    both = sides()
+    head = replace(PLAIN, key=b"h", value=b"", kind=HASH)
+    stays, ends = (replace(PLAIN, db=HASH * DATABASES, key=member_key(b"h", name)) for name in (b"stays", b"ends"))
+    ends = replace(ends, deadline_ms=NOW + 1_000, shadow_ms=NOW + 50_000)
+    assert same(both, pack(head) + pack(stays) + pack(ends)).new == 3
+    later = replace(ends, clock=ends.clock + 1, value=b"again", deadline_ms=NOW + 30_000, shadow_ms=0)
+    assert same(both, pack(later), NOW + 2_000).new == 1
+    assert both[0].state(NOW + 2_000) == both[1].state(NOW + 2_000)
+    assert both[1].engine.counters()["stubs"] == 0
+    for side in both:
+        found = side.engine.members(0, b"h", 0, 10, NOW + 2_000).members
+        assert sorted(one.name for one in found) == [b"ends", b"stays"]
+
+
+@pytest.mark.parametrize("ended_ms", [0, NOW - 10])
+@pytest.mark.parametrize("names", [[], [b"m"]])
+def test_a_head_and_a_mark_of_one_stamp_in_either_order(names: list[bytes], ended_ms: int) -> None:
+    """A mark of an end lives for as long as a head that is older, and not for as long as one of its own stamp."""
+    both = sides()
+    for number, (clock, node, is_head_first) in enumerate(product((-1, 0, 1), (6, 7, 8), (True, False))):
+        head = replace(PLAIN, key=b"h%d" % number, value=b"", kind=HASH)
+        mark = Record(MARKS, head.key, None, head.clock + clock, node, ended_ms, shadow_ms=NOW + 20_000)
+        member = replace(PLAIN, db=HASH * DATABASES, clock=head.clock + clock)
+        members = b"".join(pack(replace(member, key=member_key(head.key, name))) for name in names)
+        collection = pack(head) + members
+        same(both, collection + pack(mark) if is_head_first else pack(mark) + collection)
+        assert both[0].state(NOW) == both[1].state(NOW), (clock, node, is_head_first)
+
+
+def test_a_counter_with_as_many_shares_as_there_may_be_and_with_more() -> None:
+    both, malformed = sides(), set[int]()
+    for shares, digits in product((0, 1, SHARES_MAX - 1, SHARES_MAX, SHARES_MAX + 1, SHARES_MAX + 2),
+                                  (0, 1, DIGITS_MAX, DIGITS_MAX + 1)):  # fmt: skip
+        size = digits + COUNTER.size + shares * SHARE.size
+        head = HEADER.pack(COUNTED, 0, 3, size, from_ms(NOW), 9, NOW + 10_000)
+        malformed.add(same(both, head + b"key" + b"1" * size).malformed)
+    assert malformed == {0, 1} and both[0].state(NOW) == both[1].state(NOW)
+
+
+def test_names_of_each_database_and_with_bits_of_a_hash_above_it() -> None:
+    both = sides()
+    for db, above in product(range(DATABASES), (0, 0x10, 0x20, 0x30)):
+        record = replace(PLAIN, db=db, key=b"key:%d" % above)
+        name = stub_name(db, record.key)
+        stub = replace(record, key=name[:-1] + bytes([name[-1] | above]), value=None, named=True,
+                       clock=record.clock + 1, shadow_ms=NOW + 60_000)  # fmt: skip
+        assert same(both, pack(record) + pack(stub)) == Merged(new=2, known=0, refused=0, malformed=0)
+        assert both[0].state(NOW) == both[1].state(NOW)
