@@ -11,7 +11,7 @@ from respram.wire.frames import Frames
 from tests.abuse.fuzz_peers import fuzz
 from tests.abuse.hostile import Hostile
 from tests.live import SOON_S
-from tests.peers.enclave import PATIENT, enclave, until_ready
+from tests.peers.enclave import PATIENT, enclave
 
 MESSAGES = 4_000
 PIECES_MIN = 400  # by however slow a machine
@@ -20,7 +20,6 @@ PIECES_MIN = 400  # by however slow a machine
 def test_a_member_that_says_whatever_can_be_said_costs_nobody_but_itself() -> None:
     seed = random.randrange(1 << 32)
     with enclave(2, "--maxmemory", "32mb", *PATIENT, secret="") as members:
-        until_ready(members)
         outcome = fuzz(members, MESSAGES, time.monotonic() + SOON_S, seed)
     assert outcome.messages >= PIECES_MIN and outcome.links > 5, (seed, outcome)
 
