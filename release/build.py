@@ -16,6 +16,7 @@ import datetime
 import json
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -99,10 +100,8 @@ def wheel(python: Interpreter, archive: Path, work: Path, epoch: str) -> Path:
 def _build_constraints(work: Path) -> Path:
     """setuptools and Cython as the lock file has them, without hashes, which a constraint may not have."""
     path = work / "build-constraints.txt"
-    lines = (ROOT / "requirements.lock").read_text().splitlines()
-    pins = [line.split(" ")[0] for line in lines if line.lower().startswith(("setuptools==", "cython=="))]
-    assert len(pins) == 2, pins
-    path.write_text("\n".join(pins) + "\n")
+    pinned = pins(ROOT)
+    path.write_text("".join(f"{name}=={pinned[name]}\n" for name in ("setuptools", "cython")))
     return path
 
 
@@ -118,23 +117,32 @@ def holds_everything(made: Path) -> None:
         raise ReleaseError(f"{made.name} holds {foreign[:5]}")
 
 
-def install_and_try(python: Interpreter, file: Path, work: Path) -> Path:
-    """The environment, with the file and what it asks for installed from nothing, after the smoke test."""
+def pins(root: Path) -> dict[str, str]:
+    """What the lock file of the server and its build names, with versions."""
+    found = re.findall(r"^([A-Za-z0-9._-]+)==([^\s;]+)", (root / "requirements.lock").read_text(), re.MULTILINE)
+    return {papers.normal(name): version for name, version in found}
+
+
+def install_and_try(python: Interpreter, file: Path, work: Path, constraints: Path | None = None) -> Path:
+    """The environment, with the file and what it asks for installed from nothing, after the smoke test. Without
+    constraints that is the newest of everything.
+    """
     venv = work / f"try-{python.name}-{file.suffix.strip('.')}"
     call([python.path, "-m", "venv", "--clear", str(venv)])
     own = str(venv / "bin" / "python")
     # Built for this interpreter where it is the archive: no variable of the release's own.
     call(
-        [own, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", str(file)],
+        [own, "-m", "pip", "install", "--quiet", "--disable-pip-version-check",
+         *(["--constraint", str(constraints)] if constraints is not None else []), str(file)],
         cwd=work,
         RESPRAM_REQUIRE_NATIVE="1",
-    )
+    )  # fmt: skip
     say(call([own, "-I", str(SMOKE), "--engine", "native", "--version", respram.__version__], cwd=work).strip())
     return venv
 
 
 def bill_of_materials(venv: Path, epoch: str) -> Path:
-    """Of the environment that the file was installed into: what a user gets, with versions and licences."""
+    """Of the environment that the file was installed into, at the versions of the lock file, with their licences."""
     path = DIST / f"respram-{respram.__version__}.cdx.json"
     call([str(venv / "bin" / "python"), "-m", "pip", "uninstall", "--quiet", "--yes", "pip", "setuptools"])
     call(
@@ -151,6 +159,8 @@ def bill_of_materials(venv: Path, epoch: str) -> Path:
     lacking = {"hiredis", "uvloop", "cryptography", "pybloom-live"} - {name.replace("_", "-") for name in named}
     if lacking or bill["metadata"]["component"]["name"] != "respram":
         raise ReleaseError(f"{path.name} lacks {sorted(lacking)}, or is about something else")
+    if others := papers.not_pinned(bill, pins(ROOT)):
+        raise ReleaseError(f"{path.name} names what requirements.lock does not have: {', '.join(others)}")
     return path
 
 
@@ -180,7 +190,14 @@ def release(*, dirty: bool) -> None:
         call([tool("twine"), "check", "--strict", *map(str, files)])
         planned = call([tool("cibuildwheel"), "--print-build-identifiers", "--platform", "linux"]).split()
         say(f"cibuildwheel builds elsewhere: {' '.join(planned)}")
-        tried = {one: install_and_try(found[one], built.get(one, built[ABI3_FROM]), work) for one in found}
+        locked = work / "locked.txt"
+        locked.write_text("".join(f"{name}=={version}\n" for name, version in pins(ROOT).items()))
+        tried = {
+            one: install_and_try(
+                found[one], built.get(one, built[ABI3_FROM]), work, locked if one == ABI3_FROM else None
+            )
+            for one in found
+        }
         install_and_try(found[max(one for one in found if not one.endswith("t"))], archive, work)
         bill = bill_of_materials(tried[ABI3_FROM], epoch)
     builder = {"python": platform.python_version(), "system": f"{platform.system()} {platform.machine()}"}

@@ -36,6 +36,19 @@ def materials(root: Path, commit: str) -> list[dict[str, Any]]:
     return found + [{"name": image, "digest": {"sha256": digest}} for image, digest in sorted(images.items())]
 
 
+def normal(name: str) -> str:
+    """A package's name as all spellings of it are compared."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def not_pinned(bill: dict[str, Any], pins: dict[str, str]) -> list[str]:
+    """The components of an SBOM that have another version in a lock file, or are not in it."""
+    return [
+        f"{one['name']} {one['version']}" for one in bill["components"]
+        if pins.get(normal(one["name"])) != one["version"]
+    ]  # fmt: skip
+
+
 def with_version(bill: dict[str, Any], version: str) -> dict[str, Any]:
     """The SBOM with the version of what it is about. Its maker reads pyproject.toml, where the version is dynamic."""
     subject = bill["metadata"]["component"] | {"version": version}

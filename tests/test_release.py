@@ -98,6 +98,15 @@ def test_the_bill_of_materials_names_the_version_that_it_is_about() -> None:
     assert bill["metadata"]["timestamp"] == "t" and bill["components"] == []
 
 
+def test_the_bill_of_materials_has_the_versions_of_the_lock_file() -> None:
+    pins = build.pins(ROOT)
+    assert {"hiredis", "uvloop", "cryptography", "pybloom-live", "cffi", "setuptools", "cython"} <= set(pins)
+    components = [{"name": "pybloom_live", "version": pins["pybloom-live"]}, {"name": "uvloop", "version": "9.9"}]
+    bill = {"components": [*components, {"name": "somebody", "version": "1"}]}
+    assert papers.not_pinned(bill, pins) == ["uvloop 9.9", "somebody 1"]
+    assert papers.not_pinned({"components": components[:1]}, pins) == []
+
+
 def test_the_provenance_names_every_file_and_all_that_went_in(tmp_path: Path) -> None:
     file = tmp_path / "respram-1.whl"
     file.write_bytes(b"wheel")
