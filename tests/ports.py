@@ -8,6 +8,7 @@ of the machine: a connection from another address may use a port that is held at
 bind it at 0.0.0.0.
 """
 
+import atexit
 import socket
 from itertools import takewhile
 
@@ -28,6 +29,12 @@ def reserve(*, beside: tuple[int, ...] = ()) -> int:
         for one in (port, *taken):
             _held.pop(one).close()
     raise AssertionError(f"no port among {TRIES_MAX} tried")
+
+
+@atexit.register
+def _give_back() -> None:
+    while _held:
+        _held.popitem()[1].close()
 
 
 def _take(port: int) -> int:
