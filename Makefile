@@ -105,7 +105,7 @@ ATTACKS := tests/abuse tests/snapshot/test_directory.py tests/snapshot/test_keys
 	tests/gossip/test_greeting.py tests/gossip/test_identity.py tests/gateway/test_patience.py \
 	tests/gateway/test_turns.py tests/gateway/test_agents.py tests/gateway/test_data.py \
 	tests/gossip/test_segment_keys.py tests/server/test_secret.py tests/server/test_door.py \
-	tests/server/test_handshakes.py \
+	tests/server/test_handshakes.py tests/server/test_knock.py \
 	tests/server/test_expiring.py tests/commands/test_acl_check.py tests/commands/test_letting_go.py \
 	tests/commands/test_refusals.py tests/commands/test_scripts.py tests/scripting tests/config/test_settings.py \
 	tests/gossip/test_expulsions.py tests/server/test_snapshots.py tests/test_invariants.py
