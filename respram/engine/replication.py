@@ -32,6 +32,7 @@ STAMP_GRANULE_SHIFT = 26
 PLACE_BITS = 32  # a cursor is an end granule, and below it the place among its records
 DONE = 1 << 62 + PLACE_BITS  # the cursor after the last granule
 FETCHED_PIECE_BYTES = 256 << 10  # a piece ends after the record that reaches it
+DEPARTED_MAX = 4096  # members of all collections that went last and are told of: 100 KB natively
 YOUNG_GRANULES = 16  # stamp granules before now that a cut may name; an older cut cannot be computed
 
 
@@ -111,6 +112,14 @@ class Replicating(Protocol):
         """The packed records or stubs of packed keys (slots.py), in order. `waiting` False: without strings that
         `drain` has still to return.
         """
+
+    def departed(self, db: int, key: bytes, since: int, now_ms: int) -> Found:
+        """The packed stubs of members of a collection that were let go of, or ended before their time, among the last
+        DEPARTED_MAX of all keys: `fetch` says who is there, and not who went. By their names, the latest first, at most
+        58 bytes each. `since`: the cursor of an earlier answer, whose stubs are left out; 0: all. None are noted before
+        `track`.
+        """
+
     def restamp(self, now_ms: int) -> int:
         """After the clock was set back, once peers agree with it: records with a clock beyond from_ms(now +
         clock_offset_ms_max), which every peer refuses, get fresh stamps of this node from there on (+1, +2, ... in the

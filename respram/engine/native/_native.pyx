@@ -481,6 +481,9 @@ cdef class NativeEngine:
     def fetch_all(self, int db, bytes keys not None, int64_t now_ms, bint waiting=True):
         return told_after(self, homes_fetch(self.c, db, keys, now_ms, waiting))
 
+    def departed(self, int db, bytes key not None, since, int64_t now_ms):
+        return peers_departed(self.c, db, key, since, now_ms)
+
     def restamp(self, int64_t now_ms):
         return peers_restamp(self.c, now_ms)
 

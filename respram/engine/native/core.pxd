@@ -331,6 +331,8 @@ cdef extern from "engine.h":
     uint64_t family_copy_bytes(const Engine *, const Record *, size_t *)
     bint family_copy(Engine *, const Record *, int, uint64_t, Span, int64_t)
     bint family_let_go(Engine *, const Record *, Span, int64_t, truth *)
+    bint departed_pack(const Engine *, int, Span, uint64_t, int64_t, Buffer *)
+    uint64_t departed_count(const Engine *)
     bint family_fetch(Engine *, const Record *, uint64_t, int64_t, Buffer *)
     int record_kind(const Record *)
     Record *table_find(const Table *, uint64_t, Span)

@@ -2,12 +2,12 @@
  *
  * The core knows bytes, lengths and times; no Python, no clock, no socket, and draws from a seed alone. Read it
  * in this order: record.c, arena.c, prefault.c, table.c, wheel.c, keyspace.c, members.c, places.c, family.c, slices.c,
- * settling.c, order.c, ranking.c, seal.c, merge.c, outbox.c, walk.c (the store), names.c, stubs.c, digest.c,
- * granules.c, young.c, filter.c, dump.c, restamp.c (what peers compare), then scanner.c, inline.c, writer.c, hot.c,
- * glob.c, guard.c, reads.c, scans.c, writes.c, comparing.c, counts.c, parts.c, bits.c, programs.c, lua.c, json.c,
- * fields.c, lives.c, sets.c, adds.c, ranks.c, algebra.c, stores.c, draws.c, picks.c, channels.c, multi.c, watches.c,
- * homes.c, feed.c (the wire). hash.c, xxh3.c, bytes.c and nodes.c serve both. The store's parts are in store.h. Only
- * types, limits and prototypes may live here.
+ * settling.c, order.c, ranking.c, seal.c, merge.c, outbox.c, walk.c (the store), names.c, stubs.c, departed.c,
+ * digest.c, granules.c, young.c, filter.c, dump.c, restamp.c (what peers compare), then scanner.c, inline.c, writer.c,
+ * hot.c, glob.c, guard.c, reads.c, scans.c, writes.c, comparing.c, counts.c, parts.c, bits.c, programs.c, lua.c,
+ * json.c, fields.c, lives.c, sets.c, adds.c, ranks.c, algebra.c, stores.c, draws.c, picks.c, channels.c, multi.c,
+ * watches.c, homes.c, feed.c (the wire). hash.c, xxh3.c, bytes.c and nodes.c serve both. The store's parts are in
+ * store.h. Only types, limits and prototypes may live here.
  *
  * One rule holds everywhere: what can fail (memory) comes first, what changes state comes after and
  * cannot fail. A function that returns false or NULL has changed nothing.

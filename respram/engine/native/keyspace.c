@@ -394,8 +394,11 @@ bool keyspace_let_go(Engine *engine, int db, uint64_t hash, Span key, int64_t no
         keyspace_remove(engine, record, clock);
     } else if (db < MARKS) {
         Name name = stub_name(db, key);
-        if (!stub_bury(engine, record, 0, &name, clock, 0, 0, shadow_ms, now_ms))
+        uint32_t stub = stub_bury(engine, record, 0, &name, clock, 0, 0, shadow_ms, now_ms);
+        if (!stub)
             return false;
+        if (is_member(db))
+            departed_note(engine, member_head(key), stub);
     } else if (!keyspace_write(engine, record, db, hash, key, NULL, clock, 0, now_ms, shadow_ms, false, now_ms, 0)) {
         return false;
     }
@@ -409,8 +412,8 @@ bool keyspace_let_go(Engine *engine, int db, uint64_t hash, Span key, int64_t no
 /* -- forgetting ---------------------------------------------------------------------------------- */
 /* Of a member. Without memory for a stub it stays a record, under its key; without memory for a smaller block it keeps
  * the one it has. */
-static void become_stub(Engine *engine, Record *record, int64_t now_ms) {
-    if (is_member(record->db) && stub_of_member(engine, record, now_ms))
+static void become_stub(Engine *engine, Record *record, bool departs, int64_t now_ms) {
+    if (is_member(record->db) && stub_of_member(engine, record, departs, now_ms))
         return;
     if (is_member(record->db) && is_placed(engine, record))
         family_unlink(engine, record);
@@ -445,7 +448,7 @@ void keyspace_wipe(Engine *engine, Record *record, int64_t now_ms) {
     if (late_ms >= 0)
         note_lateness(&engine->late, late_ms, record_stored_bytes(record), now_ms);
     wheel_remove(&engine->wheel, record);
-    become_stub(engine, record, now_ms);
+    become_stub(engine, record, false, now_ms);
 }
 
 /* A member's end is an event of its key, and with the last one the key is gone. */
@@ -483,7 +486,7 @@ void keyspace_end(Engine *engine, Record *record, uint64_t hash, int64_t now_ms)
     if (!is_remembered) {
         destroy(engine, record, hash, 0, record->clock);
     } else if (record->db >= DATABASES) {
-        become_stub(engine, record, now_ms);
+        become_stub(engine, record, is_member(record->db) && !family_is_dying(engine, record), now_ms);
     } else if (!stub_takes_over(engine, record, now_ms)) {
         buffer_cut(&engine->notes, notes_before);
         return;

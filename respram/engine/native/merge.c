@@ -295,8 +295,12 @@ static bool bury(Engine *engine, Known known, uint64_t hash, Arrived *newer, int
         : newer->clock, newer->node, shadow_ms, now_ms, (int64_t)(newer->clock >> 16)))
         return false;
     int32_t node = nodes_intern(&engine->nodes, newer->node, &none);
-    return node >= 0 && stub_bury(engine, known.record, known.stub, name_arrived(newer), newer->clock,
-                                  (uint16_t)node, (int64_t)newer->deadline_ms, shadow_ms, now_ms);
+    uint32_t stub = node < 0 ? 0 : stub_bury(engine, known.record, known.stub, name_arrived(newer), newer->clock,
+                                             (uint16_t)node, (int64_t)newer->deadline_ms, shadow_ms, now_ms);
+    bool is_over = newer->flags & RECORD_STUB || (int64_t)newer->deadline_ms <= now_ms; /* else a mark clears it */
+    if (stub && is_over && is_member(newer->db) && !(newer->flags & PACKED_NAMED))
+        departed_note(engine, member_head(newer->key), stub);
+    return stub != 0;
 }
 
 static void remove_known(Engine *engine, Known known, uint64_t cleared) {

@@ -115,6 +115,18 @@ cdef object peers_fetch(Engine *c, int db, bytes key, int64_t now_ms):
         buffer_clear(&found, 0)
 
 
+cdef object peers_departed(Engine *c, int db, bytes key, since, int64_t now_ms):
+    check_place(db, now_ms)
+    cdef Buffer found
+    memset(&found, 0, sizeof(found))
+    try:
+        if not departed_pack(c, db, span_of(key), <uint64_t>max(within(since), 0), now_ms, &found):
+            raise MemoryError
+        return Found(PyBytes_FromStringAndSize(<char *>found.bytes, <Py_ssize_t>found.len), departed_count(c))
+    finally:
+        buffer_clear(&found, 0)
+
+
 cdef bytes packed_stub(const Engine *c, uint32_t number, const Span *key):
     cdef Buffer packed_bytes
     memset(&packed_bytes, 0, sizeof(packed_bytes))

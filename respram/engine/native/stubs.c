@@ -180,6 +180,7 @@ void stubs_free(Stubs *stubs) {
         free(stubs->segments[segment]);
     free(stubs->slabs);
     free(stubs->segments);
+    free(stubs->departed);
     memset(stubs, 0, sizeof *stubs);
 }
 
@@ -390,17 +391,17 @@ void stub_replaced(Engine *engine, uint32_t number, uint64_t clock) {
     drop(engine, number, clock);
 }
 
-/* A stub with this stamp takes the place of `before`, if that is one, or is new. False: no memory. */
-bool stub_write(Engine *engine, uint32_t before, const Name *name, uint64_t clock, uint16_t node,
-                int64_t deadline_ms, int64_t shadow_ms, int64_t now_ms) {
+/* A stub with this stamp takes the place of `before`, if that is one, or is new. Its number; 0: no memory. */
+uint32_t stub_write(Engine *engine, uint32_t before, const Name *name, uint64_t clock, uint16_t node,
+                    int64_t deadline_ms, int64_t shadow_ms, int64_t now_ms) {
     int64_t end_ms = shadow_ms ? shadow_ms : deadline_ms;
     always(end_ms > 0 && end_ms <= STUB_END_MS_MAX);
     uint32_t number = stubs_take(&engine->stubs);
     if (!number)
-        return false;
+        return 0;
     if (!digest_make_stub_room(engine, end_ms, clock, now_ms)) {
         stubs_give(&engine->stubs, number);
-        return false;
+        return 0;
     }
     note_end(&engine->stubs, end_ms, now_ms);
     nodes_use(&engine->nodes, node);
@@ -410,21 +411,21 @@ bool stub_write(Engine *engine, uint32_t before, const Name *name, uint64_t cloc
         drop(engine, before, clock);
     dear(!stubs_find(&engine->stubs, name));
     enter_bucket(&engine->stubs, number);
-    return true;
+    return number;
 }
 
 /* A record's value is over, and its shadow is not: the same version as a stub. The record is still there then, but
- * in no granule and no partition. False: no memory, and nothing has changed. */
-static bool stub_of_record(Engine *engine, Record *record, int64_t now_ms) {
+ * in no granule and no partition. Its number; 0: no memory, and nothing has changed. */
+static uint32_t stub_of_record(Engine *engine, Record *record, int64_t now_ms) {
     uint32_t number = stubs_take(&engine->stubs);
     if (!number)
-        return false;
+        return 0;
     int64_t deadline_ms = record_deadline_ms(record), shadow_ms = record_shadow_ms(record);
     int64_t end_ms = shadow_ms ? shadow_ms : deadline_ms;
     Name name = record_called(engine, record);
     if (!engine->digests.enabled && !digest_make_stub_room(engine, end_ms, record->clock, now_ms)) {
         stubs_give(&engine->stubs, number);
-        return false;
+        return 0;
     }
     Seal none = {0};
     int32_t node = nodes_intern(&engine->nodes, engine->nodes.numbers[record->node], &none);
@@ -437,7 +438,7 @@ static bool stub_of_record(Engine *engine, Record *record, int64_t now_ms) {
     else
         digest_add_stub(engine, number);
     enter_bucket(&engine->stubs, number);
-    return true;
+    return number;
 }
 
 /* The clock up to which what ended with this record is cleared: members may be younger than their head, not than its
@@ -467,19 +468,18 @@ bool family_is_over(const Engine *engine, const Record *record, uint8_t kind, ui
         && engine->nodes.numbers[node] != engine->settings.node;
 }
 
-/* A stub takes the place of what there is of a key: a record, another stub, or nothing. False: no memory. */
-bool stub_bury(Engine *engine, Record *record, uint32_t stub, const Name *name, uint64_t clock,
-               uint16_t node, int64_t deadline_ms, int64_t shadow_ms, int64_t now_ms) {
-    if (!stub_write(engine, stub, name, clock, node, deadline_ms, shadow_ms, now_ms))
-        return false;
-    if (!record)
-        return true;
+/* A stub takes the place of what there is of a key: a record, another stub, or nothing. Its number; 0: no memory. */
+uint32_t stub_bury(Engine *engine, Record *record, uint32_t stub, const Name *name, uint64_t clock,
+                   uint16_t node, int64_t deadline_ms, int64_t shadow_ms, int64_t now_ms) {
+    uint32_t number = stub_write(engine, stub, name, clock, node, deadline_ms, shadow_ms, now_ms);
+    if (!number || !record)
+        return number;
     uint64_t cleared = record->flags & RECORD_KIND ? family_cleared_by(record, clock, now_ms) : 0;
     wheel_remove(&engine->wheel, record);
     if (engine->digests.enabled)
         digest_drop(engine, record, clock);
     keyspace_forget(engine, record, record_hash(engine, record), cleared);
-    return true;
+    return number;
 }
 
 /* Members of a key up to this clock are cleared, on all nodes, for as long as one of them could be alive. `ended_ms`:
@@ -543,10 +543,15 @@ bool stub_takes_over(Engine *engine, Record *record, int64_t now_ms) {
 }
 
 /* The value of a member is gone, its collection's or its own deadline has come: its name and its stamp stay. The wheel
- * has let go of it already. False: no memory, and nothing has changed. */
-bool stub_of_member(Engine *engine, Record *record, int64_t now_ms) {
-    if (engine_remembers(engine) && !stub_of_record(engine, record, now_ms))
-        return false;
+ * has let go of it already. `departs`: its collection stays. False: no memory, and nothing has changed. */
+bool stub_of_member(Engine *engine, Record *record, bool departs, int64_t now_ms) {
+    if (engine_remembers(engine)) {
+        uint32_t stub = stub_of_record(engine, record, now_ms);
+        if (!stub)
+            return false;
+        if (departs)
+            departed_note(engine, family_key(family_with(engine, record)), stub);
+    }
     keyspace_forget(engine, record, record_hash(engine, record), 0);
     return true;
 }

@@ -25,6 +25,7 @@ typedef struct Stub { /* 44 bytes, aligned to 4: with its share of the buckets a
 } Stub;
 
 typedef struct StubSlab StubSlab;
+typedef struct Departed Departed;
 
 typedef struct Stubs {
     StubSlab **slabs; /* by number; NULL: given back */
@@ -35,6 +36,7 @@ typedef struct Stubs {
     uint64_t buckets, count;
     uint64_t place_key[2]; /* buckets are chosen under it: the key of ids, where there are digests */
     int64_t swept;    /* no stub ends in this granule or before */
+    Departed *departed; /* NULL: none was noted yet */
 } Stubs;
 
 Name stub_name(int space, Span key);
@@ -83,14 +85,21 @@ int64_t stubs_next_ms(const Stubs *stubs);
 uint64_t stubs_sweep(Engine *engine, int64_t now_ms, uint64_t budget);
 void stubs_free(Stubs *stubs);
 uint64_t stub_id(const Engine *engine, const Stub *stub);
-bool stub_write(Engine *engine, uint32_t before, const Name *name, uint64_t clock, uint16_t node,
+/* the number of the stub, as of the next; 0: no memory */
+uint32_t stub_write(Engine *engine, uint32_t before, const Name *name, uint64_t clock, uint16_t node,
                 int64_t deadline_ms, int64_t shadow_ms, int64_t now_ms);
 void stub_replaced(Engine *engine, uint32_t number, uint64_t clock);
 void stub_remove(Engine *engine, uint32_t number);
-bool stub_bury(Engine *engine, Record *record, uint32_t stub, const Name *name, uint64_t clock,
-               uint16_t node, int64_t deadline_ms, int64_t shadow_ms, int64_t now_ms);
-bool stub_of_member(Engine *engine, Record *record, int64_t now_ms);
+uint32_t stub_bury(Engine *engine, Record *record, uint32_t stub, const Name *name, uint64_t clock,
+                   uint16_t node, int64_t deadline_ms, int64_t shadow_ms, int64_t now_ms);
+bool stub_of_member(Engine *engine, Record *record, bool departs, int64_t now_ms);
 bool stub_takes_over(Engine *engine, Record *record, int64_t now_ms);
+
+/* departed.c */
+#define DEPARTED_MAX 4096 /* replication.py has it, and says of what */
+void departed_note(Engine *engine, Span key, uint32_t stub);
+bool departed_pack(const Engine *engine, int db, Span key, uint64_t since, int64_t now_ms, Buffer *out);
+uint64_t departed_count(const Engine *engine);
 
 /* what stubs need of the others: keyspace.c, family.c, digest.c, dump.c */
 bool keyspace_mark(Engine *engine, int db, uint64_t hash, Span key, uint64_t clock, uint64_t number, int64_t until_ms,

@@ -22,12 +22,25 @@ from respram.engine.api import (
     Settings,
 )
 from respram.engine.filters import RecordFilter
-from respram.engine.pure import copying, dump, family, filter, merge, order, restamp, shares, telling, track, walk
+from respram.engine.pure import (
+    copying,
+    departed,
+    dump,
+    family,
+    filter,
+    merge,
+    order,
+    restamp,
+    shares,
+    telling,
+    track,
+    walk,
+)
 from respram.engine.pure.bits import COMBINED
 from respram.engine.pure.digest import Digests
 from respram.engine.pure.feed import PureSession, Wire
 from respram.engine.pure.guard import Guard
-from respram.engine.pure.homes import cut_replies, slot_away, weave_replies
+from respram.engine.pure.homes import cut_replies, slot_away, waits, weave_replies
 from respram.engine.pure.keyspace import ROW_BYTES, Keyspace
 from respram.engine.pure.patterns import PurePatterns
 from respram.engine.pure.settling import settle
@@ -38,6 +51,7 @@ from respram.engine.ranking import Item
 from respram.engine.replication import BucketDigest, Cut, Digest, Fetched, Found, Selection
 from respram.engine.telling import Piece, RankedPiece, Told
 from respram.program import Program
+from respram.record import DATABASES
 from respram.seal import Ring
 from respram.slots import unpack_keys
 
@@ -381,7 +395,7 @@ class PureEngine:
         return self.keyspace.drain(bytes_max)
 
     def waits(self, db: int, keys: bytes) -> bool:
-        return self.keyspace.waits(db, unpack_keys(keys))
+        return waits(self.keyspace, db, unpack_keys(keys))
 
     def outbox_overflowed(self) -> bool:
         overflowed, self.keyspace.outbox.overflowed = self.keyspace.outbox.overflowed, False
@@ -428,6 +442,10 @@ class PureEngine:
 
     def fetch_all(self, db: int, keys: bytes, now_ms: int, waiting: bool = True) -> Fetched:
         return dump.fetch_all(self.keyspace, db, keys, now_ms, waiting)
+
+    def departed(self, db: int, key: bytes, since: int, now_ms: int) -> Found:
+        assert 0 <= db < DATABASES
+        return departed.departed(self.keyspace, db, key, since, now_ms)
 
     def records(self, db: int) -> list[bytes]:
         return walk.records(self.keyspace, db)

@@ -5,7 +5,9 @@ from collections.abc import Iterator
 
 from respram.catalog import Command
 from respram.catalog.keys import decides, keys_of
+from respram.engine.pure.keyspace import Keyspace
 from respram.integers import parse_uint
+from respram.record import MARKS
 from respram.slots import SLOTS, slot_of, unpack_keys
 
 
@@ -31,6 +33,17 @@ class Homes:
 def slot_away(keys: bytes, table: bytes) -> int:
     numbers = memoryview(table).cast("H")
     return next((slot for slot in map(slot_of, unpack_keys(keys)) if numbers[slot]), -1)
+
+
+def waits(keyspace: Keyspace, db: int, keys: list[bytes]) -> bool:
+    """(Members of a collection wait under names of their own: of a collection it is said while anything waits.)"""
+    outbox = keyspace.outbox
+    if outbox.overflowed or not outbox.used_bytes:
+        return outbox.overflowed
+    return any(
+        outbox.has(db, key) or outbox.has(MARKS + db, key) or (row := keyspace.tables[db].get(key)) and row.kind
+        for key in keys
+    )
 
 
 def cut_replies(data: bytes, counts: list[int]) -> list[bytes]:

@@ -23,7 +23,7 @@ from respram.engine.api import (
     Settings,
 )
 from respram.engine.ids import PARTITION_SHIFT, point
-from respram.engine.pure import effort, family, slices
+from respram.engine.pure import departed, effort, family, slices
 from respram.engine.pure.digest import ROW_BYTES as DIGEST_BYTES
 from respram.engine.pure.digest import Digests
 from respram.engine.pure.draws import Draws
@@ -62,7 +62,7 @@ class Keyspace:
         "late", "late_sum_ms", "wiped_bytes", "late_last_at_ms", "late_last_by_ms", "record_bytes", "writes", "expired",
         "stubs", "named", "stub_rows", "stub_key_bytes", "hits", "misses", "defaulted", "digests", "row_bytes", "moved",
         "moved_max", "effort", "sweeps_left", "seals", "in_use", "families", "run_program", "publish", "draws",
-        "counters_merged", "retime_counter", "awaited",
+        "counters_merged", "retime_counter", "awaited", "departed",
     )  # fmt: skip
 
     def __init__(self, settings: Settings) -> None:
@@ -82,6 +82,7 @@ class Keyspace:
         self.record_bytes = 0
         # of keys and members, by their names; each has a row or a stub, never both
         self.stubs: dict[bytes, Row] = {}
+        self.departed = departed.Departed()
         self.named: dict[bytes, Row] = {}  # rows with values by the names of their keys, if digests are stored
         self.stub_rows = self.stub_key_bytes = 0  # marks: ordinary rows
         self.writes = self.expired = 0
@@ -330,7 +331,8 @@ class Keyspace:
             self.wheel.remove(row)
             self.remove(row, self.clock)
         elif db < MARKS:
-            self.bury(row, stub_name(db, key), self.clock, self.settings.node, 0, shadow_ms, now_ms)
+            stub = self.bury(row, stub_name(db, key), self.clock, self.settings.node, 0, shadow_ms, now_ms)
+            departed.note(self, db, key, stub)
         else:
             self.write(row, db, key, None, None, self.clock, self.settings.node, now_ms, shadow_ms, False, now_ms)
         self.writes += 1
@@ -399,7 +401,7 @@ class Keyspace:
     # -- stubs: the twin of native/stubs.c ----------------------------------------------------------
     def bury(
         self, row: Row | None, name: bytes, clock: int, node: int, deadline_ms: int, shadow_ms: int, now_ms: int
-    ) -> None:
+    ) -> Row:
         """A stub takes the place of what there is of a key or a member: a row, another stub, or nothing. They are
         forgotten by the granule of their end, once that has passed whole. That end is the shadow; where there is none,
         the deadline of a member."""
@@ -418,6 +420,7 @@ class Keyspace:
         self.wheel.place(stub, max(stub.deadline_ms, shadow_ms) | (1 << GRANULE_SHIFT) - 1, now_ms)
         if self.digests is not None:
             self.digests.add(stub)
+        return stub
 
     def _note_seal(self, row: Row, seal: Seal | None) -> None:
         """Counts the rows that need a seal key, so that unneeded keys can be wiped."""
@@ -503,7 +506,9 @@ class Keyspace:
     def _end_member(self, row: Row, now_ms: int) -> None:
         its, was_seen = row.family, not family.is_dying(row)
         assert its is not None
-        self._destroy(row, now_ms)
+        stub = self._destroy(row, now_ms)
+        if stub is not None and was_seen:
+            departed.note(self, row.db, row.key, stub)
         # With its last member the key ends, whether its head is overdue or not.
         is_last = was_seen and its.headed and not its.count
         self.expired += is_last
@@ -512,13 +517,13 @@ class Keyspace:
             if is_last:
                 self.observer(EXPIRED, its.space % DATABASES, its.key)
 
-    def _destroy(self, row: Row, now_ms: int) -> None:
+    def _destroy(self, row: Row, now_ms: int) -> Row | None:
         assert row.value is not None
         self._note_lateness(now_ms - row.deadline_ms, len(row.value) + len(row.shares), now_ms)
         if row.shadow_ms > now_ms:
-            self._become_stub(row, now_ms)
-        else:
-            self.remove(row)
+            return self._become_stub(row, now_ms)
+        self.remove(row)
+        return None
 
     def wipe(self, row: Row, now_ms: int) -> None:
         """The value of a cleared member goes; its stamp, deadline and shadow stay, and so does its id."""
@@ -535,7 +540,7 @@ class Keyspace:
         if by_ms > LATE_MS and (now_ms != self.late_last_at_ms or by_ms > self.late_last_by_ms):
             self.late_last_at_ms, self.late_last_by_ms = now_ms, by_ms
 
-    def _become_stub(self, row: Row, now_ms: int) -> None:
+    def _become_stub(self, row: Row, now_ms: int) -> Row | None:
         """The same version as a stub. A mark remembers until when what has ended took members: a stub has no deadline
         of its head.
         """
@@ -547,16 +552,16 @@ class Keyspace:
             row.value = None
             self._note_seal(row, None)
             self.wheel.place(row, row.shadow_ms, now_ms)
-            return
+            return None
         ended = family.ended_at(row) if row.kind else 0
         if not self.remembers:
             self.remove(row, ended)
-            return
+            return None
         if row.kind:
             self.mark(row.db, row.key, ended, row.node, row.shadow_ms, now_ms, to_ms(row.clock))
         self.remove(row, ended)
         name = stub_name(row.db, row.key)
-        self.bury(None, name, row.clock, row.node, row.deadline_ms, row.shadow_ms, now_ms)
+        return self.bury(None, name, row.clock, row.node, row.deadline_ms, row.shadow_ms, now_ms)
 
     def next_due_ms(self) -> int | None:
         return 0 if self.families.queue else self.wheel.next_due_ms()
@@ -570,16 +575,6 @@ class Keyspace:
             row.implicit,
             row.seal, row.kind, is_stub and key is None, row.shares,
         ))  # fmt: skip
-
-    def waits(self, db: int, keys: list[bytes]) -> bool:
-        """(Members of a collection wait under names of their own: of a collection it is said while anything waits.)"""
-        outbox = self.outbox
-        if outbox.overflowed or not outbox.used_bytes:
-            return outbox.overflowed
-        return any(
-            outbox.has(db, key) or outbox.has(MARKS + db, key) or (row := self.tables[db].get(key)) and row.kind
-            for key in keys
-        )
 
     def drain(self, bytes_max: int) -> bytes:
         payload: list[bytes] = []

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from respram.engine.api import EXPIRED, MERGED, Merged
-from respram.engine.pure import family, shares, slices
+from respram.engine.pure import departed, family, shares, slices
 from respram.engine.pure.keyspace import Keyspace
 from respram.engine.pure.record import Row
 from respram.errors import PeerError
@@ -134,7 +134,9 @@ def _merge(keyspace: Keyspace, record: Record, row: Row | None, now_ms: int) -> 
             keyspace.mark(record.db, record.key, ended, record.node, shadow_ms, now_ms, to_ms(record.clock))
         name = record.key if record.named else stub_name(record.db, record.key)
         head = slices.living(row, now_ms)
-        keyspace.bury(row, name, record.clock, record.node, record.deadline_ms, shadow_ms, now_ms)
+        stub = keyspace.bury(row, name, record.clock, record.node, record.deadline_ms, shadow_ms, now_ms)
+        if not record.named and (record.value is None or record.deadline_ms <= now_ms):
+            departed.note(keyspace, record.db, record.key, stub)
         if head is not None:
             slices.begin_behind(keyspace, head, name, now_ms)
     else:
