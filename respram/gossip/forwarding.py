@@ -91,6 +91,8 @@ class Asked:
     moves: int = 0  # homes to which others have sent it on since the last turn
     parts: list[bytes] = field(default_factory=list)
     parts_bytes: int = 0
+    # keys of collections of which it brings along who went, and how far (`departed` of the engine)
+    along: list[tuple[bytes, int]] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -124,8 +126,10 @@ class Forwarding:
     under_way: dict[int, Asked] = field(default_factory=dict)  # by number, in order
     bytes_to: dict[int, int] = field(default_factory=dict)  # bytes sent and not answered, by home
     answer_caches: dict[int, AnswerCache] = field(default_factory=dict)  # by node
-    # keys decided by another home than theirs, and until when
-    strays: dict[tuple[int, bytes], int] = field(default_factory=dict)
+    # keys decided by another home than theirs, and until when; of any database, since COPY names another one
+    strays: dict[bytes, int] = field(default_factory=dict)
+    # by home, database and key: how far it knows from this node who went
+    told: dict[tuple[int, int, bytes], int] = field(default_factory=dict)
     lags: Callable[[int], bool] = lambda number: False  # whether writes for this node may still be queued here
     token: int = 0
     number: int = 0
@@ -220,22 +224,39 @@ class Forwarding:
 
     def _records_along(self, asked: Asked) -> bytes:
         """Writes of this node's clients reach the home before the forward, on the same link; but not while they wait
-        here. And what other homes decided for these clients is known here, and may still be on its way to this one.
+        here. And what other homes decided for these clients is known here, and may still be on its way to this one:
+        what is in a key, and which members went from it. Of these, what it has had from here is left out.
         """
+        asked.along = []
         one, lags = asked.request, self.lags(asked.home)
         self._forget_strays()
         if not lags and one.kind == RUN and not self.strays:
             return b""
         store, wall_ms = self.host.store, self.host.now.wall_ms
-        found, left = [], self.host.policy.forward_records_bytes_max
+        found, left, is_whole = [], self.host.policy.forward_records_bytes_max, True
         for key in unpack_keys(one.keys):
-            if lags or (one.db, key) in self.strays or self.homes.home_of(slot_of(key)) != asked.home:
+            if not (lags or key in self.strays or self.homes.home_of(slot_of(key)) != asked.home):
+                continue
+            gone = store.departed(one.db, key, self.told.get((asked.home, one.db, key), 0), wall_ms)
+            if gone.payload and len(gone.payload) <= left:
+                left -= len(gone.payload)
+                found.append(gone.payload)
+                asked.along.append((key, gone.cursor))
+            if is_whole:
                 record = store.fetch(one.db, key, wall_ms)
-                left -= len(record)
-                if left < 0:  # too large for this message: the records follow by ordinary replication
-                    break
-                found.append(record)
+                is_whole = len(record) <= left
+                if is_whole:  # else they are too large for this message, and follow by ordinary replication
+                    left -= len(record)
+                    found.append(record)
         return b"".join(found)
+
+    def _note_told(self, asked: Asked) -> None:
+        """A home that has run a forward has merged what came along."""
+        for key, cursor in asked.along:
+            place = (asked.home, asked.request.db, key)
+            self.told[place] = max(self.told.pop(place, 0), cursor)
+        while len(self.told) > self.host.policy.forward_strays_max:
+            del self.told[next(iter(self.told))]
 
     def _note_strays(self, asked: Asked) -> None:
         """Of a command with several keys the home of the first decides about all: the homes of the others hear of it
@@ -246,8 +267,8 @@ class Forwarding:
         until_ms = self.host.now.ms + self.host.policy.forward_stray_ms
         for key in unpack_keys(asked.request.keys):
             if self.homes.home_of(slot_of(key)) != asked.home:
-                self.strays.pop((asked.request.db, key), None)
-                self.strays[(asked.request.db, key)] = until_ms
+                self.strays.pop(key, None)
+                self.strays[key] = until_ms
         while len(self.strays) > self.host.policy.forward_strays_max:
             del self.strays[next(iter(self.strays))]
 
@@ -276,6 +297,7 @@ class Forwarding:
         elif message.outcome in (DONE, CLOSES):
             replies = b"".join((*asked.parts, message.replies))
             self._note_strays(asked)
+            self._note_told(asked)
             self._conclude(asked, ANSWERED if message.outcome == DONE else CLOSED, replies)
         elif message.outcome == NOT_HOME:
             self.refused += 1

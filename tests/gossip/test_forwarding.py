@@ -264,50 +264,7 @@ def test_forwards_are_bounded_in_number_and_in_bytes_under_way() -> None:
     assert len(bench.core.forwarding.open) == policy.forwards_max
 
 
-def test_writes_that_wait_here_travel_along() -> None:
-    bench = pair()
-    key = key_of(bench, OTHER)
-    bench.write(key, b"5")
-    ask(bench, key)
-    assert not bench.sent(Forward)[-1].records, "the push is on its way before it"
-    peer = bench.core.neighbours.peers[OTHER]
-    peer.lagging_ms = 0
-    ask(bench, key)
-    assert b"5" in bench.sent(Forward)[-1].records
-
-
 # -- where the home is --------------------------------------------------------------------------------
-def test_of_several_keys_what_other_homes_decided_travels_along() -> None:
-    bench = pair(OTHER, THIRD)
-    first, second, mine = key_of(bench, OTHER), key_of(bench, THIRD), key_of(bench, ME)
-    for key in (first, second, mine):
-        bench.write(key, key + b" here")
-    ask(bench, first, second, mine, kind=ALONE)
-    records = bench.sent(Forward)[-1].records
-    assert second + b" here" in records and mine + b" here" in records and first + b" here" not in records
-    ask(bench, second)
-    assert not bench.sent(Forward)[-1].records, "its own home decides"
-    bench.say(1, Answer(1, DONE, OTHER, b":1\r\n", b""))
-    ask(bench, second)
-    assert second + b" here" in bench.sent(Forward)[-1].records, "its home may not know yet what another decided"
-    bench.wait(bench.core.policy.forward_stray_ms + 10)
-    ask(bench, second)
-    assert not bench.sent(Forward)[-1].records
-    assert not bench.core.forwarding.strays
-
-
-def test_what_a_forward_brings_along_is_bounded() -> None:
-    bench = pair(OTHER, THIRD)
-    bench.core.policy = replace(bench.core.policy, forward_records_bytes_max=200, forward_strays_max=1)
-    away = [key_of(bench, THIRD, skip) for skip in range(3)]
-    for key in away:
-        bench.write(key, b"x" * 80)
-    ask(bench, key_of(bench, OTHER), *away, kind=ALONE)
-    assert 80 < len(bench.sent(Forward)[-1].records) <= 200
-    bench.say(1, Answer(1, DONE, OTHER, b":1\r\n", b""))
-    assert list(bench.core.forwarding.strays) == [(0, away[-1])]
-
-
 def test_a_home_runs_what_it_is_sent_once_and_answers_as_often_as_it_is_asked() -> None:
     bench = pair()
     key = key_of(bench, ME)
