@@ -6,6 +6,7 @@ from itertools import product
 import pytest
 
 from respram.engine.api import Merged
+from respram.engine.pure.family import SPARED_AT_ONCE
 from respram.record import (
     COUNTED,
     COUNTER,
@@ -14,8 +15,10 @@ from respram.record import (
     HASH,
     HEADER,
     MARKS,
+    SET,
     SHARE,
     SHARES_MAX,
+    ZSET,
     Record,
     Seal,
     member_key,
@@ -94,6 +97,52 @@ def test_a_counter_with_as_many_shares_as_there_may_be_and_with_more() -> None:
         head = HEADER.pack(COUNTED, 0, 3, size, from_ms(NOW), 9, NOW + 10_000)
         malformed.add(same(both, head + b"key" + b"1" * size).malformed)
     assert malformed == {0, 1} and both[0].state(NOW) == both[1].state(NOW)
+
+
+@pytest.mark.parametrize("kind", [HASH, SET, ZSET])
+def test_a_mark_of_an_end_outlives_members_of_each_kind_whose_head_has_not_come(kind: int) -> None:
+    both = sides()
+    for db in (0, 3, DATABASES - 1):
+        member = replace(PLAIN, db=kind * DATABASES + db, key=member_key(b"c", b"1"), value=b"")
+        mark = Record(MARKS + db, b"c", None, member.clock + 5, 9, NOW - 10, shadow_ms=NOW + 20_000)
+        assert same(both, pack(member) + pack(mark)).new == 2
+        assert both[0].state(NOW) == both[1].state(NOW)
+        for side in both:
+            (kept,) = (record for packed in side.engine.records(MARKS + db) for record in unpack(packed))
+            assert kept.shadow_ms == member.deadline_ms
+
+
+def test_only_the_mark_that_spares_members_of_a_large_collection_spares_them() -> None:
+    """Above SPARED_AT_ONCE members slices clear what is not spared: not of the next mark, which spares nothing."""
+    both = sides()
+    for key in (b"spared", b"cleared"):
+        for side in both:
+            side.engine.found(0, key, HASH, NOW + 60_000, False, NOW)
+            for number in range(SPARED_AT_ONCE + 10):
+                side.engine.put_member(0, key, b"%d" % number, b"v", None, NOW)
+    end = Record(MARKS, b"spared", None, from_ms(NOW + 1_000), 9, NOW - 10, shadow_ms=NOW + 90_000)
+    write = Record(MARKS, b"cleared", None, from_ms(NOW + 1_100), 9, 0, shadow_ms=NOW + 90_000)
+    for mark in (end, write):
+        assert same(both, pack(mark)).new == 1
+        assert both[0].state(NOW) == both[1].state(NOW)
+        counts = [[len(side.engine.members(0, key, 0, 1_000, NOW).members) for key in (b"spared", b"cleared")]
+                  for side in both]  # fmt: skip
+        assert counts == [[SPARED_AT_ONCE + 10, 0 if mark is write else SPARED_AT_ONCE + 10]] * 2
+    for side in both:
+        assert any(not side.engine.expire(NOW + 10, 1 << 30) for _ in range(100)), "it is never done"
+        assert len(side.engine.members(0, b"spared", 0, 1_000, NOW + 10).members) == SPARED_AT_ONCE + 10
+    assert both[0].state(NOW + 10) == both[1].state(NOW + 10)
+
+
+def test_names_of_members_of_each_kind_and_database() -> None:
+    both = sides()
+    for db in range(DATABASES, MARKS):
+        record = replace(PLAIN, db=db, key=member_key(b"c", b"1"), value=b"")
+        stub = replace(record, key=stub_name(db, record.key), value=None, named=True, clock=record.clock + 1,
+                       shadow_ms=NOW + 70_000)  # fmt: skip
+        for arrived in (record, stub, replace(stub, clock=stub.clock + 1)):
+            assert same(both, pack(arrived)) == Merged(new=1, known=0, refused=0, malformed=0)
+            assert both[0].state(NOW) == both[1].state(NOW)
 
 
 def test_names_of_each_database_and_with_bits_of_a_hash_above_it() -> None:
