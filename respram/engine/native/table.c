@@ -49,7 +49,7 @@
 #else
 #define SHRINK_LINES_MIN 16
 #define KEPT_SHIFT 4
-#define MAP_BYTES_MIN ((size_t)4 << 10)
+#define MAP_BYTES_MIN ((size_t)16 << 10)
 #define SLICE_LINES 64
 #endif
 #define PASSED_STUCK 255
