@@ -2,7 +2,9 @@
 
 import contextlib
 import random
+import selectors
 import socket
+import threading
 import time
 
 from tests.abuse.rig import endure, open_descriptors, try_to
@@ -61,6 +63,42 @@ def test_pipeliners_that_never_read(node: LiveNode) -> None:
                     closed.add(number)
         for wire in wires:
             wire.close()
+
+    endure(node, attack)
+
+
+def test_messages_to_thousands_of_subscribers(node: LiveNode) -> None:
+    """They are one client's for all that the node knows, and read as fast as they can."""
+    count = 4_000 if "engine=native" in node.log() else 1_000
+    over = threading.Event()
+
+    def read(wires: list[Wire]) -> None:
+        with selectors.DefaultSelector() as ready:
+            for wire in wires:
+                wire.sock.setblocking(False)
+                ready.register(wire.sock, selectors.EVENT_READ)
+            while not over.is_set():
+                for key, _ in ready.select(0.1):
+                    with contextlib.suppress(BlockingIOError):
+                        assert key.fileobj.recv(1 << 16)  # type: ignore[union-attr]
+
+    def attack() -> None:
+        wires = [node.connect() for _ in range(count)]
+        for wire in wires:
+            wire.sock.sendall(request(b"SUBSCRIBE", b"news"))
+            wire.take(len(b"*3\r\n$9\r\nsubscribe\r\n$4\r\nnews\r\n:1\r\n"))
+        reader = threading.Thread(target=read, args=(wires,))
+        reader.start()
+        publisher, answers = node.connect(), b":%d\r\n" % count * 20
+        end = time.monotonic() + ATTACK_S
+        try:
+            while time.monotonic() < end:
+                assert publisher.ask(request(b"PUBLISH", b"news", b"x" * 20) * 20, len(answers)) == answers
+        finally:
+            over.set()
+            reader.join()
+            for wire in wires:
+                wire.reset()
 
     endure(node, attack)
 

@@ -19,6 +19,7 @@
 #define SPARE_KEPT_BYTES_MAX 65536
 #define FRAME_HEAD_BYTES 80 /* bound of its fixed parts and three lengths */
 #define PATTERNS_MAX 64 /* see api.py */
+#define MANY 64 /* listeners of one message, from which on the next message may come in another turn */
 #define PATTERNS_STEPS_MAX ((uint64_t)1 << 16)
 #define OF_PATTERNS UINT64_C(0x9e3779b97f4a7c15)
 
@@ -381,6 +382,8 @@ HANDLER(publish) {
     if (channels->spreads)
         spread(channels, name, message);
     engine->feed.bytes_left -= (int64_t)room;
+    if (listeners >= MANY && room > FRAMES_BYTES_MAX - channels->frames_bytes && engine->feed.bytes_left > 0)
+        engine->feed.bytes_left = 0; /* one more would not fit, and `dispatch` is dearer than another turn */
     reply_integer(engine, ':', (int64_t)listeners);
     return true;
 }
