@@ -2,7 +2,11 @@
 taken.
 """
 
+import hashlib
 import os
+import sys
+import threading
+import time
 from collections.abc import Callable
 
 import pytest
@@ -14,7 +18,7 @@ from respram.engine.api import Engine
 from respram.seal import BLOCK_BYTES, KEY_BYTES, LONG_FIRST, RING_BYTES, Ring, run_through
 
 from .conftest import PURE_ONLY
-from .rig import NOW, SETTINGS
+from .rig import NOW, SETTINGS, request
 
 pytestmark = pytest.mark.skipif(PURE_ONLY, reason="the native engine was not built")
 U64 = st.integers(0, 2**64 - 1)
@@ -84,6 +88,53 @@ def test_an_engine_says_whose_cipher_it_uses(lent: bool) -> None:
     pure = engines.make("pure", SETTINGS)
     pure.use_seals(ring_of(os.urandom(KEY_BYTES)), True)
     assert pure.cipher == "cryptography" and engines.own_cipher("pure") is None
+
+
+def turns_of_another_thread(work: Callable[[], object]) -> int:
+    """How often another thread got the interpreter's lock meanwhile. It takes the lock from nobody within an hour, so
+    it gets it only where it is let go of."""
+    over, counted, before = threading.Event(), [0], sys.getswitchinterval()
+
+    def count() -> None:
+        while not over.is_set():
+            counted[0] += 1
+            time.sleep(0)
+
+    other = threading.Thread(target=count)
+    sys.setswitchinterval(3600)
+    try:
+        other.start()
+        time.sleep(0)
+        begun = counted[0]
+        work()
+        return counted[0] - begun
+    finally:
+        sys.setswitchinterval(before)
+        over.set()
+        other.join()
+
+
+@pytest.mark.skipif(not getattr(sys, "_is_gil_enabled", lambda: True)(), reason="there is no lock here")
+@pytest.mark.parametrize("size", [100, 2_048, 16_384, 1 << 20])
+def test_no_command_lets_go_of_the_interpreters_lock_while_it_seals(size: int) -> None:
+    """A busy thread gives it back after 5 ms, and the client whose value it is would wait so long."""
+    skip_without_library()
+    engine = engines.make("native", SETTINGS)
+    engine.use_seals(ring_of(os.urandom(KEY_BYTES)), True)
+    session = engine.session(lambda *_: b"+cold\r\n")
+    session.hot = session.trusted = True
+    value = os.urandom(size)
+    put, get = request(b"SET", b"k", value), request(b"GET", b"k")
+
+    def work() -> None:
+        for _ in range(100):
+            assert bytes(engine.feed(session, put, NOW)) == b"+OK\r\n"
+            assert bytes(engine.feed(session, get, NOW)) == b"$%d\r\n%b\r\n" % (size, value)
+
+    long = bytes(1 << 20)
+    while not turns_of_another_thread(lambda: [hashlib.sha256(long) for _ in range(20)]):
+        pass  # that lets go of it: the other thread is seen
+    assert turns_of_another_thread(work) == 0
 
 
 def test_another_ring_another_keystream_and_many_keys_at_once() -> None:
