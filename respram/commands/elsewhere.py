@@ -28,6 +28,7 @@ from respram.commands.letting_go import may_let_go
 from respram.commands.node import MAJORITY, Conn, Fence, Suspend, Watched
 from respram.commands.peers import Forwarded
 from respram.commands.shared_scripts import find_shared
+from respram.commands.truth import copied_to
 from respram.engine.api import LENGTH_SHIFT, RUN_BYTES_MAX, RUN_COMMANDS_MAX, VERSION_SHIFT, Run
 from respram.errors import ClientError
 from respram.slots import pack_command, pack_keys, slot_of, unpack_keys
@@ -135,7 +136,7 @@ def send_elsewhere(conn: Conn, command: Command, argv: list[bytes]) -> None:
     rights = rights_of(conn.account) if command.name in SCRIPTS else deputy_of(conn, keys)
     forwarded = Forwarded(
         ALONE, session.db, session.proto, conn.name[:NAME_BYTES_MAX], rights, pack_keys(keys), b"", pack_command(argv),
-        patience_ms,
+        patience_ms, copied_to=copied_to([(command, argv)], session.db),
     )  # fmt: skip
     if command.name in BLOCKING or not may_have_company(conn):
         _send(conn, forwarded)
@@ -171,7 +172,7 @@ def send_together(conn: Conn, commands: list[Queued]) -> None:
     forwarded = Forwarded(
         TOGETHER, session.db, session.proto, conn.name[:NAME_BYTES_MAX], rights_of(conn.account),
         pack_keys(list(dict.fromkeys(keys))),
-        watched, b"".join(pack_command(argv) for _, argv in commands),
+        watched, b"".join(pack_command(argv) for _, argv in commands), copied_to=copied_to(commands, session.db),
     )  # fmt: skip
     _send(conn, forwarded)
 
@@ -284,6 +285,7 @@ def _send_several(conn: Conn, first: Forwarded, keys: list[bytes], is_script: bo
     together = replace(
         first, kind=RUN, keys=pack_keys(dict.fromkeys(key for one in singles for key in unpack_keys(one.keys))),
         commands=b"".join(one.commands for one in singles), patience_ms=first.patience_ms * len(singles),
+        copied_to=tuple({db for one in singles for db in one.copied_to}),
     )  # fmt: skip
     if not homes.forward_several(conn, together, singles):
         raise NOT_NOW
@@ -320,7 +322,8 @@ def _follower(conn: Conn, argv: list[bytes], first: Forwarded, home: int, is_scr
         argv = [b"EVAL", text, *argv[2:]]
     elif deputy_of(conn, keys) != first.rights:
         return None
-    return replace(first, keys=pack_keys(keys), commands=pack_command(argv))
+    others = copied_to([(command, argv)], conn.session.db)
+    return replace(first, keys=pack_keys(keys), commands=pack_command(argv), copied_to=others)
 
 
 def _text_of(conn: Conn, argv: list[bytes]) -> bytes | None:

@@ -62,6 +62,7 @@ class Forwarded:
     commands: bytes
     patience_ms: int = 0
     only: int = 0  # ask this member only; 0: any
+    copied_to: tuple[int, ...] = ()  # other databases that its commands write into
 
 
 class Asker(Protocol):

@@ -94,6 +94,11 @@ def database_of(command: Command, argv: list[bytes], position: int, db: int) -> 
     return db
 
 
+def copied_to(commands: Iterable[tuple[Command, list[bytes]]], db: int) -> tuple[int, ...]:
+    """The other databases that these commands copy into."""
+    return tuple({database_of(command, argv, 2, db) for command, argv in commands} - {db})
+
+
 def database(word: bytes, db: int) -> int:
     """The command itself refuses what is none."""
     number = parse_uint(word)

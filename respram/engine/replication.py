@@ -116,8 +116,8 @@ class Replicating(Protocol):
     def departed(self, db: int, key: bytes, since: int, now_ms: int) -> Found:
         """The packed stubs of members of a collection that were let go of, or ended before their time, among the last
         DEPARTED_MAX of all keys: `fetch` says who is there, and not who went. By their names, the latest first, at most
-        58 bytes each. `since`: the cursor of an earlier answer, whose stubs are left out; 0: all. None are noted before
-        `track`.
+        58 bytes each. Those that are overdue end now, as far as `settle` goes. `since`: the cursor of an earlier
+        answer, whose stubs are left out; 0: all. None are noted before `track`.
         """
 
     def restamp(self, now_ms: int) -> int:

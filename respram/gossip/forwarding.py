@@ -26,6 +26,7 @@ that was refused is sent again under a new number: the old one can arrive late, 
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from itertools import product
 
 from respram import frozen
 from respram.errors import PeerError
@@ -72,6 +73,7 @@ class Request:
     patience_ms: int = 0  # added to the time limit of a forward: more for a script, negative if some time has passed
     version: int = 0  # of the map by which all its keys have one home
     only: int = NOBODY  # ask this member instead of the slot's home
+    copied_to: tuple[int, ...] = ()  # other databases that its commands write into
     touches: bool = True  # it may write other keys than its own, as a script does: all local writes are sent first
 
 
@@ -91,8 +93,8 @@ class Asked:
     moves: int = 0  # homes to which others have sent it on since the last turn
     parts: list[bytes] = field(default_factory=list)
     parts_bytes: int = 0
-    # keys of collections of which it brings along who went, and how far (`departed` of the engine)
-    along: list[tuple[bytes, int]] = field(default_factory=list)
+    # database and key of collections of which it brings along who went, and how far (`departed` of the engine)
+    along: list[tuple[int, bytes, int]] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -234,16 +236,18 @@ class Forwarding:
             return b""
         store, wall_ms = self.host.store, self.host.now.wall_ms
         found, left, is_whole = [], self.host.policy.forward_records_bytes_max, True
-        for key in unpack_keys(one.keys):
-            if not (lags or key in self.strays or self.homes.home_of(slot_of(key)) != asked.home):
-                continue
-            gone = store.departed(one.db, key, self.told.get((asked.home, one.db, key), 0), wall_ms)
+        keys = [
+            key for key in unpack_keys(one.keys)
+            if lags or key in self.strays or self.homes.home_of(slot_of(key)) != asked.home
+        ]  # fmt: skip
+        for db, key in product((one.db, *one.copied_to), keys):
+            gone = store.departed(db, key, self.told.get((asked.home, db, key), 0), wall_ms)
             if gone.payload and len(gone.payload) <= left:
                 left -= len(gone.payload)
                 found.append(gone.payload)
-                asked.along.append((key, gone.cursor))
+                asked.along.append((db, key, gone.cursor))
             if is_whole:
-                record = store.fetch(one.db, key, wall_ms)
+                record = store.fetch(db, key, wall_ms)
                 is_whole = len(record) <= left
                 if is_whole:  # else they are too large for this message, and follow by ordinary replication
                     left -= len(record)
@@ -252,8 +256,8 @@ class Forwarding:
 
     def _note_told(self, asked: Asked) -> None:
         """A home that has run a forward has merged what came along."""
-        for key, cursor in asked.along:
-            place = (asked.home, asked.request.db, key)
+        for db, key, cursor in asked.along:
+            place = (asked.home, db, key)
             self.told[place] = max(self.told.pop(place, 0), cursor)
         while len(self.told) > self.host.policy.forward_strays_max:
             del self.told[next(iter(self.told))]

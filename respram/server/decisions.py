@@ -305,7 +305,7 @@ class Decisions:
 
 def _request(one: Forwarded, version: int = 0) -> Request:
     return Request(one.kind, one.db, one.proto, one.client, one.rights, one.keys, one.watched, one.commands,
-                   one.patience_ms, version, one.only)
+                   one.patience_ms, version, one.only, one.copied_to)
 
 
 def split_commands(data: bytes) -> list[tuple[bytes, bytes]]:

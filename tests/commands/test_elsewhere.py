@@ -477,3 +477,23 @@ def test_wait_waits_no_longer_for_a_home_that_is_gone(
     monkeypatch.setattr(Away, "home_of", lambda self, slot: 1)
     waiting.advance(FENCE_AGAIN_MS)
     assert waiting.wake() == b":0\r\n" and not waiting.conn.decided_at
+
+
+def test_it_is_said_which_other_databases_are_copied_into(client: Client, away: Away) -> None:
+    """What lies there under the same name decides, too."""
+    client(b"SET", b"away", b"v")
+    for text, others in (
+        (b"COPY away away1 DB 7", [7]), (b"COPY away away1 DB 0", []), (b"COPY away away1 DB x", []),
+        (b"COPY away db REPLACE", []), (b"INCR away", []), (b"COPY away away1 REPLACE DB 3", [3]),
+    ):  # fmt: skip
+        client(*text.split())
+        assert list(away.sent[-1].copied_to) == others
+        away.answer()
+        client.wake()
+    for text in (b"MULTI", b"INCR away", b"COPY away away1 replace db 2", b"EXEC"):
+        client(*text.split())
+    assert away.sent[-1].copied_to == (2,)
+    away.answer()
+    client.wake()
+    client.raw(request(b"COPY", b"away", b"away1", b"db", b"1") + request(b"COPY", b"away", b"away2", b"db", b"2"))
+    assert sorted(away.sent[-1].copied_to) == ([1, 2] if len(away.sent[-1].commands) > 60 else [1])

@@ -89,6 +89,7 @@ def test_a_member_whose_end_was_made_earlier_is_told_of_once_it_has_ended(name: 
     pushed(home, asked)
     assert stubs(asked) == 0
     late = NOW + 60
+    assert stubs(asked, now_ms=late) == 1, "it is overdue, and ends now"
     assert shown(asked, late) == {b"stays"} and shown(third, late) == {b"stays", b"goes"}
     assert stubs(asked, now_ms=late) == 1
     third.merge(asked.departed(0, KEY, 0, late).payload, late)

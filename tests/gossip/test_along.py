@@ -2,11 +2,13 @@
 
 from dataclasses import replace
 
+from respram.gossip.forwarding import Request
 from respram.record import SET, unpack
-from respram.wire.messages import ALONE, DONE, LATER, Answer, Forward
+from respram.slots import pack_keys
+from respram.wire.messages import ALONE, DONE, LATER, RUN, Answer, Forward
 
 from .rig import ME, Bench
-from .test_forwarding import OTHER, THIRD, ask, key_of, pair
+from .test_forwarding import INCR, OTHER, THIRD, ask, key_of, pair
 
 
 def test_writes_that_wait_here_travel_along() -> None:
@@ -126,3 +128,17 @@ def test_what_is_known_of_who_was_told_is_bounded() -> None:
         ask(bench, home, key, kind=ALONE)
         bench.say(1, Answer(number, DONE, OTHER, b":1\r\n", b""))
     assert [key for _, _, key in bench.core.forwarding.told] == [keys[2], keys[3]]
+
+
+def test_so_does_what_a_copy_finds_in_another_database() -> None:
+    bench = pair(OTHER, THIRD)
+    home, key = key_of(bench, OTHER), key_of(bench, THIRD)
+    bench.write(home, b"of the home", db=3)
+    for db in (0, 3, 4):
+        bench.write(key, b"in %d" % db, db=db)
+    request = Request(ALONE, 0, 2, b"", b"", pack_keys([home, key]), b"", b"COPY", copied_to=(3,))
+    bench.take(bench.core.forward(request, bench.now)[1])
+    assert [one.value for one in unpack(bench.sent(Forward)[-1].records)] == [b"in 0", b"in 3"]
+    bench.say(1, Answer(1, DONE, OTHER, b":1\r\n", b""))
+    bench.take(bench.core.forward(Request(RUN, 3, 2, b"", b"", pack_keys([key]), b"", INCR), bench.now)[1])
+    assert [one.value for one in unpack(bench.sent(Forward)[-1].records)] == [b"in 3"], "its own home may not know yet"

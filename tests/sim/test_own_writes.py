@@ -2,12 +2,17 @@
 nothing has come from the first home yet.
 """
 
+from random import Random
+
 import pytest
 
+from respram.engine import make
 from respram.sim import world
+from tests import dear
+from tests.commands.rig import Rig
 from tests.engine.conftest import ENGINES
 
-from .commanding import Seat, Three
+from .commanding import CONFIG, Seat, Three
 
 # What stands under K first, and what a client has written there at its home; `wait` is 40 ms.
 BEFORE = {
@@ -188,3 +193,55 @@ def test_so_it_is_where_the_link_breaks_before_the_answer(play: Play, kind: byte
     assert not play.three.asked.ask(*argv, meanwhile=play.three.world.tear).startswith(b"-")
     seen = play.view()
     assert seen != before and [lines(play.run(text, play.three.home)[0]) for text in VIEW] == seen
+
+
+# s, z, h: a key of a set, a sorted set, a hash, unless a key of any kind, k, was copied or renamed to it; m: a member.
+OF_COLLECTIONS = [
+    "SADD s m m", "SADD s m", "SREM s m", "SREM s m m", "SMOVE s s m", "SISMEMBER s m", "SMEMBERS s", "SCARD s",
+    "SDIFFSTORE s s s", "SUNIONSTORE s s s", "SINTERSTORE s s s", "SDIFF s s", "SINTERCARD 2 s s", "ZADD z 1 m 2 m",
+    "ZREM z m", "ZREM z m m", "ZINCRBY z 2 m", "ZPOPMIN z", "ZPOPMAX z", "ZRANGE z 0 -1 WITHSCORES", "ZSCORE z m",
+    "ZUNIONSTORE z 2 z z", "ZDIFFSTORE z 2 z z", "ZINTERSTORE z 2 z s", "ZRANGESTORE z z 0 1", "ZREMRANGEBYRANK z 0 0",
+    "HSET h m 1 m 2", "HDEL h m", "HDEL h m m", "HGETALL h", "HINCRBY h m 3", "HLEN h", "HPEXPIRE h 30 FIELDS 1 m",
+    "HGETDEL h FIELDS 1 m", "RENAME s s", "COPY s s REPLACE", "COPY h h REPLACE", "COPY z z DB 1 REPLACE",
+]  # fmt: skip
+OF_ANY_KIND = [
+    "SET k 5", "INCR k", "APPEND k 7", "GET k", "DEL k", "RENAME k k", "COPY k k REPLACE", "COPY k k DB 1 REPLACE",
+    "SELECT 1", "SELECT 0", "SELECT 0", "TYPE k", "EXISTS k k k", "PEXPIRE k 30", "PERSIST k", "DBSIZE",
+]  # fmt: skip
+
+
+def drawn(rng: Random, names: dict[bytes, list[bytes]]) -> list[bytes]:
+    text = rng.choice(OF_COLLECTIONS if rng.random() < 0.9 else OF_ANY_KIND)
+    return [rng.choice(names.get(word, [word])) for word in text.encode().split()]
+
+
+@pytest.mark.parametrize("seed", dear.first(2, range(20)))
+def test_three_nodes_of_which_two_hear_late_of_each_other_answer_as_one_alone(play: Play, seed: int) -> None:
+    rng, three, moved = Random(seed), play.three, 0
+    alone = Rig(lambda settings: make(world.ENGINE, settings), config=CONFIG)
+    client = alone.connect()
+    names = {kind: [play.of_home.pop(), play.of_third.pop(), play.of_third.pop()] for kind in (b"s", b"z", b"h")}
+    for kind, key in zip((b"s", b"z", b"h"), three.keys(three.asked, b"asked", 3), strict=True):
+        names[kind].append(key)
+    names |= {b"k": [key for kind in (b"s", b"z", b"h") for key in names[kind]], b"m": [b"a", b"b", b"c", b"d", b"e"]}
+    late = [(three.home.node.place, three.third.node.place), (three.third.node.place, three.home.node.place)]
+    told: list[bytes] = []
+    for _ in range(400):
+        if rng.random() < 0.05:
+            three.world.release()
+        three.world.held |= set(rng.sample(late, rng.randrange(3)))
+        if rng.random() < 0.1:
+            three.world.run_until(three.world.now_ms + rng.choice((1, 10, 40)))
+        words = [drawn(rng, names)]
+        if rng.random() < 0.1:
+            words = [[b"MULTI"], *(drawn(rng, names) for _ in range(rng.randrange(1, 5))), [b"EXEC"]]
+        for argv in words:
+            reply = three.asked.ask(*argv)
+            alone.now_ms = three.asked.rig.now_ms
+            expected = client(*argv)
+            told.append(b" ".join(argv) + b" -> " + reply)
+            assert lines(reply) == lines(expected), b"\n".join(told[-12:]).decode() + f"\n{expected!r} alone"
+        if any(argv[0] in (b"PEXPIRE", b"HPEXPIRE") for argv in words):  # the clocks of the two differ by some ms
+            three.world.run_until(three.world.now_ms + 60)
+        moved += bool(three.world.waiting)
+    assert moved > 200

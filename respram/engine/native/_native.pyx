@@ -482,6 +482,7 @@ cdef class NativeEngine:
         return told_after(self, homes_fetch(self.c, db, keys, now_ms, waiting))
 
     def departed(self, int db, bytes key not None, since, int64_t now_ms):
+        members_settle(self, db, key, now_ms)
         return peers_departed(self.c, db, key, since, now_ms)
 
     def restamp(self, int64_t now_ms):

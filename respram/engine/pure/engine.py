@@ -445,6 +445,7 @@ class PureEngine:
 
     def departed(self, db: int, key: bytes, since: int, now_ms: int) -> Found:
         assert 0 <= db < DATABASES
+        settle(self.keyspace, db, key, now_ms)
         return departed.departed(self.keyspace, db, key, since, now_ms)
 
     def records(self, db: int) -> list[bytes]:
