@@ -278,4 +278,5 @@ def test_a_payload_sweeps_a_million_members_and_more_only_as_its_first() -> None
         for key in (b"large", b"small")
     }
     assert engine.merge(marks[b"small"] + marks[b"large"], NOW) == Merged(new=1, known=0, refused=1, malformed=0)
-    assert engine.merge(marks[b"large"], NOW).refused == 0
+    free = pack(Record(MARKS, b"free", None, from_ms(NOW - 1_000), 9, 0, shadow_ms=NOW + 90_000))
+    assert engine.merge(marks[b"large"] + free, NOW) == Merged(new=2, known=0, refused=0, malformed=0), "it clears none"

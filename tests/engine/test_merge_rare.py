@@ -79,14 +79,15 @@ def test_another_version_comes_to_a_member_that_has_ended() -> None:
 def test_a_head_and_a_mark_of_one_stamp_in_either_order(names: list[bytes], ended_ms: int) -> None:
     """A mark of an end lives for as long as a head that is older, and not for as long as one of its own stamp."""
     both = sides()
-    for number, (clock, node, is_head_first) in enumerate(product((-1, 0, 1), (6, 7, 8), (True, False))):
-        head = replace(PLAIN, key=b"h%d" % number, value=b"", kind=HASH)
-        mark = Record(MARKS, head.key, None, head.clock + clock, node, ended_ms, shadow_ms=NOW + 20_000)
-        member = replace(PLAIN, db=HASH * DATABASES, clock=head.clock + clock)
+    orders = product((0, 5), (-1, 0, 1), (6, 7, 8), (True, False))
+    for number, (db, clock, node, is_head_first) in enumerate(orders):
+        head = replace(PLAIN, db=db, key=b"h%d" % number, value=b"", kind=HASH)
+        mark = Record(MARKS + db, head.key, None, head.clock + clock, node, ended_ms, shadow_ms=NOW + 20_000)
+        member = replace(PLAIN, db=HASH * DATABASES + db, clock=head.clock + clock)
         members = b"".join(pack(replace(member, key=member_key(head.key, name))) for name in names)
         collection = pack(head) + members
         same(both, collection + pack(mark) if is_head_first else pack(mark) + collection)
-        assert both[0].state(NOW) == both[1].state(NOW), (clock, node, is_head_first)
+        assert both[0].state(NOW) == both[1].state(NOW), (db, clock, node, is_head_first)
 
 
 def test_a_counter_with_as_many_shares_as_there_may_be_and_with_more() -> None:
@@ -110,6 +111,22 @@ def test_a_mark_of_an_end_outlives_members_of_each_kind_whose_head_has_not_come(
         for side in both:
             (kept,) = (record for packed in side.engine.records(MARKS + db) for record in unpack(packed))
             assert kept.shadow_ms == member.deadline_ms
+
+
+def test_a_mark_spares_a_collection_that_was_begun_after_the_end_and_until_it_is_over_itself() -> None:
+    """Each bound: an end in the millisecond of the beginning or beside it, and a mark that is over now or a bit later.
+    """
+    spared = set[int]()
+    for end_ms, over_ms in product((-1, 0, 1), (-1, 0, 1, 90_000)):
+        both = sides()
+        for side in both:
+            side.engine.found(0, b"h", HASH, NOW + 60_000, False, NOW)
+            side.engine.put_member(0, b"h", b"m", b"v", None, NOW)
+        mark = Record(MARKS, b"h", None, from_ms(NOW + 900), 9, NOW + end_ms, shadow_ms=NOW + over_ms)
+        same(both, pack(mark))
+        assert both[0].state(NOW) == both[1].state(NOW), (end_ms, over_ms)
+        spared.add(len(both[1].engine.members(0, b"h", 0, 10, NOW).members))
+    assert spared == {0, 1}
 
 
 def test_only_the_mark_that_spares_members_of_a_large_collection_spares_them() -> None:
