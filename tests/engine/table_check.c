@@ -3,14 +3,25 @@
  *
  * It is compiled together with table.c, so that it sees the lines; what table.c asks of pages is taken down here. */
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 
 static bool refuses; /* memory, as a machine that has none left */
-static void *some_pages(size_t bytes) { return refuses ? MAP_FAILED
-    : mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0); }
-static void *some_bytes(size_t align, size_t bytes) { return refuses ? NULL : aligned_alloc(align, bytes); }
+static size_t least_pages = SIZE_MAX, most_bytes, last_pages;
+
+static void *some_pages(size_t bytes) {
+    last_pages = bytes;
+    least_pages = bytes < least_pages ? bytes : least_pages;
+    return refuses ? MAP_FAILED : mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+}
+
+static void *some_bytes(size_t align, size_t bytes) {
+    most_bytes = bytes > most_bytes ? bytes : most_bytes;
+    return refuses ? NULL : aligned_alloc(align, bytes);
+}
+
 #define mmap(at, bytes, rights, flags, file, offset) some_pages(bytes)
 #define aligned_alloc(align, bytes) some_bytes(align, bytes)
 #include "table.c"
@@ -250,6 +261,24 @@ static void ready_and_empty(uint64_t least) {
     table_free(&table);
 }
 
+/* Bounds that no table here comes to. */
+static void check_bounds(void) {
+    int bit;
+    Lines lines = {.count = UINT64_C(1) << KEPT_SHIFT};
+    CHECK(keeps_next_bit(&lines, &bit) && bit == 0);
+    lines.count >>= 1;
+    CHECK(!keeps_next_bit(&lines, &bit));
+    lines.count = UINT64_C(1) << (KEPT_SHIFT + KEPT_BITS - 1);
+    CHECK(keeps_next_bit(&lines, &bit) && bit == KEPT_BITS - 1);
+    lines.count <<= 1;
+    CHECK(!keeps_next_bit(&lines, &bit));
+    refuses = true;
+    uint64_t most = UINT64_C(1) << 32; /* lines */
+    CHECK(!lines_take(&lines, most) && last_pages == most * 64);
+    CHECK(!lines_take(&lines, most * 2) && last_pages == most * 64);
+    refuses = false;
+}
+
 int main(int argc, char **argv) {
     static Entry entries[RECORDS_MAX];
     seed = argc > 1 ? (unsigned)atoi(argv[1]) : 1;
@@ -299,6 +328,8 @@ int main(int argc, char **argv) {
     ready_and_empty(2 * SLICE_LINES + 1);
     fill_without_memory(16);  /* a block */
     fill_without_memory(256); /* pages */
+    CHECK(least_pages == MAP_BYTES_MIN && most_bytes == MAP_BYTES_MIN / 2);
+    check_bounds();
     CHECK(inserted > 10000 && hashed_to_move < inserted / 8); /* nearly all moved without a look at their keys */
     CHECK(grown > 20 && shrunk > 4 && readied > 500 && unmapped_bytes);
     printf("grown %d, shrunk %d, readied %d, taken back %d\n", grown, shrunk, readied, taken_back);
