@@ -30,6 +30,8 @@ def test_time_to_live_is_told_and_rounded_as_in_redis(client: Client) -> None:
     assert client(b"TTL", b"a") == b":10\r\n"
     assert client(b"PEXPIRETIME", b"a") == b":%d\r\n" % (NOW + 10_500)
     assert client(b"EXPIRETIME", b"a") == b":%d\r\n" % ((NOW + 11_000) // 1000)
+    client(b"SET", b"b", b"1", b"PXAT", b"%d" % (NOW + 10_499))
+    assert client(b"EXPIRETIME", b"b") == b":%d\r\n" % ((NOW + 10_000) // 1000)
     for command in (b"TTL", b"PTTL", b"EXPIRETIME", b"PEXPIRETIME"):
         assert client(command, b"no") == b":-2\r\n"
 
@@ -198,9 +200,11 @@ def test_a_copy_lives_exactly_as_long_as_its_source(client: Client) -> None:
 
 
 @pytest.mark.parametrize(
-    "words", [b"a a", b"a b DB 16", b"a b DB -1", b"a b DB x", b"a b DB", b"a b FOO", b"no b", b"a b DB 99999999999"]
-)
-def test_a_wrong_copy_is_told_as_in_redis(client: Client, reference: Reference, words: bytes) -> None:
+    "words",
+    [b"a a", b"a b DB 0", b"a b DB 15", b"a b DB 16", b"a b DB -1", b"a b DB x", b"a b DB", b"a b FOO", b"no b",
+     *(b"a b DB %d" % number for number in (99999999999, 1 << 31, (1 << 31) - 1, -(1 << 31), -(1 << 31) - 1))],
+)  # fmt: skip
+def test_where_a_copy_may_go_is_told_as_in_redis(client: Client, reference: Reference, words: bytes) -> None:
     for server in (client, reference):
         server(b"SET", b"a", b"1")
     argv = [b"COPY", *words.split(b" ")]
@@ -208,14 +212,16 @@ def test_a_wrong_copy_is_told_as_in_redis(client: Client, reference: Reference, 
 
 
 def test_object_tells_what_redis_would_say(client: Client, reference: Reference) -> None:
-    for value in (b"1", b"10000", b"abc", b"x" * 44, b"x" * 45, b"9" * 19, b"9" * 18):
+    for value in (b"-1", b"0", b"1", b"9999", b"10000", b"abc", b"x" * 44, b"x" * 45, b"9" * 19, b"9" * 18):
         for server in (client, reference):
             server(b"SET", b"a", value)
         for subcommand in (b"ENCODING", b"REFCOUNT", b"FREQ", b"NOSUCH"):
             assert client(b"OBJECT", subcommand, b"a") == reference(b"OBJECT", subcommand, b"a"), value
     assert client(b"OBJECT", b"ENCODING", b"no") == client(b"OBJECT", b"FREQ", b"no") == NIL
+    assert client(b"OBJECT", b"IDLETIME", b"a") == ZERO
     client.advance(5_000)
     assert client(b"OBJECT", b"IDLETIME", b"a") == b":5\r\n"
+    assert client(b"OBJECT", b"IDLETIME", b"no") == client(b"OBJECT", b"REFCOUNT", b"no") == NIL
     assert client(b"OBJECT", b"HELP").startswith(b"*11\r\n+OBJECT")
 
 
