@@ -124,6 +124,7 @@ static void check(const Table *table, const Entry *entries, int count, bool stuc
         CHECK(table->moved < table->old.count);
         CHECK(!table->moved || !table->old.lines[table->moved - 1].passed);
         CHECK(table->unmapped % SLICE_LINES == 0 && table->unmapped <= table->moved);
+        CHECK(!table->unmapped || table->old.count * 64 >= MAP_BYTES_MIN);
         CHECK(table->old.count * 64 < MAP_BYTES_MIN || table->moved - table->unmapped < SLICE_LINES);
         check_lines(table, &table->old, table->moved, false, true);
     } else {
@@ -261,6 +262,32 @@ static void ready_and_empty(uint64_t least) {
     table_free(&table);
 }
 
+/* Members of one name in three families, in one table: each is found by its family's number. */
+static void find_members_of_families(void) {
+    static uint8_t memory[3][128] __attribute__((aligned(16)));
+    Record *members[3];
+    uint64_t total = 0, hash = draw();
+    Table table = {.total = &total, .hash_of = hash_of, .lead = sizeof(Kin)};
+    Span name = {(const uint8_t *)"name", 4};
+    for (uint32_t family = 0; family < 3; family++) {
+        Record *record = members[family] = (Record *)(memory[family] + 16);
+        ((Kin *)record - 1)->family = family + 7;
+        record->clock = hash;
+        record->short_key_bytes = 4;
+        memcpy(record_body(record), name.bytes, 4);
+        CHECK(table_make_room(&table));
+        table_insert(&table, hash, record);
+        table_prefetch_record(&table, hash);
+    }
+    size_t back = sizeof(Kin);
+    for (uint32_t family = 0; family < 3; family++)
+        CHECK(table_find_member(&table, hash, name, back, family + 7) == members[family]);
+    CHECK(!table_find_member(&table, hash, name, back, 6) && !table_find_member(&table, hash, name, back, 10));
+    CHECK(!table_find_member(&table, hash, (Span){name.bytes, 3}, back, 7));
+    CHECK(table_find(&table, hash, name));
+    table_free(&table);
+}
+
 /* Bounds that no table here comes to. */
 static void check_bounds(void) {
     int bit;
@@ -330,6 +357,7 @@ int main(int argc, char **argv) {
     fill_without_memory(256); /* pages */
     CHECK(least_pages == MAP_BYTES_MIN && most_bytes == MAP_BYTES_MIN / 2);
     check_bounds();
+    find_members_of_families();
     CHECK(inserted > 10000 && hashed_to_move < inserted / 8); /* nearly all moved without a look at their keys */
     CHECK(grown > 20 && shrunk > 4 && readied > 500 && unmapped_bytes);
     printf("grown %d, shrunk %d, readied %d, taken back %d\n", grown, shrunk, readied, taken_back);

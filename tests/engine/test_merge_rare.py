@@ -47,15 +47,20 @@ def test_a_value_under_an_unknown_key_is_refused_once() -> None:
         assert both[0].state(NOW) == both[1].state(NOW)
 
 
-def test_what_a_peer_did_not_seal_is_sealed_here() -> None:
+def test_what_a_peer_did_not_seal_is_sealed_here_and_with_blocks_of_its_own() -> None:
     both = sides()
     for side in both:
         side.engine.use_seals(RING, True)
-    member = replace(PLAIN, db=HASH * DATABASES, key=member_key(b"h", b"member"))
-    assert same(both, pack(PLAIN) + pack(member)).new == 2
-    for side, db in product(both, (0, HASH * DATABASES)):
-        (record,) = (record for packed in side.engine.records(db) for record in unpack(packed))
-        assert record.seal is not None and record.value != b"value"
+    for number in range(20):
+        text = replace(PLAIN, key=b"key:%d" % number, value=b"v" * (number + 1))
+        member = replace(PLAIN, db=HASH * DATABASES, key=member_key(b"h", b"%d" % number), value=b"v" * (number + 1))
+        assert same(both, pack(text) + pack(member)).new == 2
+    for side in both:
+        records = [record for db in (0, HASH * DATABASES) for one in side.engine.records(db) for record in unpack(one)]
+        positions = {record.seal.position for record in records if record.seal}
+        assert len(positions) == len(records) == 40
+        found = [side.engine.lookup(0, b"key:%d" % number, NOW) for number in range(20)]
+        assert [entry.value for entry in found if entry] == [b"v" * (number + 1) for number in range(20)]
 
 
 def test_another_version_comes_to_a_member_that_has_ended() -> None:
@@ -117,14 +122,14 @@ def test_a_mark_spares_a_collection_that_was_begun_after_the_end_and_until_it_is
     """Each bound: an end in the millisecond of the beginning or beside it, and a mark that is over now or a bit later.
     """
     spared = set[int]()
-    for end_ms, over_ms in product((-1, 0, 1), (-1, 0, 1, 90_000)):
+    for end_ms, over_ms, left_ms in product((-1, 0, 1), (-1, 0, 1, 90_000), (899, 900, 901, 60_000)):
         both = sides()
         for side in both:
-            side.engine.found(0, b"h", HASH, NOW + 60_000, False, NOW)
+            side.engine.found(0, b"h", HASH, NOW + left_ms, False, NOW)
             side.engine.put_member(0, b"h", b"m", b"v", None, NOW)
         mark = Record(MARKS, b"h", None, from_ms(NOW + 900), 9, NOW + end_ms, shadow_ms=NOW + over_ms)
         same(both, pack(mark))
-        assert both[0].state(NOW) == both[1].state(NOW), (end_ms, over_ms)
+        assert both[0].state(NOW) == both[1].state(NOW), (end_ms, over_ms, left_ms)
         spared.add(len(both[1].engine.members(0, b"h", 0, 10, NOW).members))
     assert spared == {0, 1}
 
