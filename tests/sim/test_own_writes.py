@@ -203,6 +203,11 @@ OF_COLLECTIONS = [
     "ZUNIONSTORE z 2 z z", "ZDIFFSTORE z 2 z z", "ZINTERSTORE z 2 z s", "ZRANGESTORE z z 0 1", "ZREMRANGEBYRANK z 0 0",
     "HSET h m 1 m 2", "HDEL h m", "HDEL h m m", "HGETALL h", "HINCRBY h m 3", "HLEN h", "HPEXPIRE h 30 FIELDS 1 m",
     "HGETDEL h FIELDS 1 m", "RENAME s s", "COPY s s REPLACE", "COPY h h REPLACE", "COPY z z DB 1 REPLACE",
+    "RENAMENX s s", "ZMPOP 2 z z MIN", "ZINTERCARD 2 z z", "HSETEX h EX 100 FIELDS 1 m 5", "MSETNX k 1 k 2",
+    "EVAL return{redis.call('SREM',KEYS[1],ARGV[1]),redis.call('SCARD',KEYS[2])} 2 s s m",
+    "EVAL return{redis.call('SMOVE',KEYS[1],KEYS[2],ARGV[1]),redis.call('SCARD',KEYS[2])} 2 s s m",
+    "EVAL return{redis.call('ZREM',KEYS[1],ARGV[1]),redis.call('ZCARD',KEYS[2])} 2 z z m",
+    "EVAL return{redis.call('HDEL',KEYS[1],ARGV[1]),redis.call('HLEN',KEYS[2])} 2 h h m",
 ]  # fmt: skip
 OF_ANY_KIND = [
     "SET k 5", "INCR k", "APPEND k 7", "GET k", "DEL k", "RENAME k k", "COPY k k REPLACE", "COPY k k DB 1 REPLACE",
