@@ -143,7 +143,8 @@ class Limits:
     script_memory_bytes_max: int = bound(
         32 * MIB,
         "Memory of Lua: what one script holds, and what earlier scripts left for the garbage collector. Work on a text "
-        "of 10 MiB, such as string.upper, takes up to 40 ms and three times its memory, and other clients wait.",
+        "of 10 MiB, such as string.upper, takes up to 40 ms and three times its memory, and other clients wait. "
+        "So does a script that stores a value of 16 MiB.",
         "script-memory-limit",
         4 * MIB, 16 * GIB,
     )  # fmt: skip
