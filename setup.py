@@ -67,21 +67,30 @@ def extensions() -> list[Extension]:
         return _missing(f"it is not built for {sys.platform}", required)
     sources = sorted(str(path) for path in NATIVE.glob("*.c") if path.name != GENERATED)
     flags = FLAGS + LIMITED * ABI3 + os.environ.get("RESPRAM_CFLAGS", "").split()
+    linked = os.environ.get("RESPRAM_LDFLAGS", "").split()
     extension = Extension(
         "respram.engine.native._native",
         [str(BINDING), *sources],
         include_dirs=[str(NATIVE)],
         depends=sorted(str(path) for path in [*NATIVE.glob("*.h"), *NATIVE.glob("*.px[di]")]),
         extra_compile_args=flags,
-        extra_link_args=LINKED + os.environ.get("RESPRAM_LDFLAGS", "").split(),
+        extra_link_args=LINKED + linked,
     )
     pump = []
     if sys.platform == "linux":  # it uses epoll
         parts = [str(NATIVE / "raw.pxd"), *sorted(str(path) for path in Path("respram/server").glob("*.pxi"))]
         pump = [
-            Extension("respram.server._pump", ["respram/server/_pump.pyx"], depends=parts, extra_compile_args=flags)
+            Extension(
+                "respram.server._pump",
+                ["respram/server/_pump.pyx"],
+                depends=parts,
+                extra_compile_args=flags,
+                extra_link_args=linked,
+            )
         ]
-    fields = Extension("respram.wire._fields", ["respram/wire/_fields.pyx"], extra_compile_args=flags)
+    fields = Extension(
+        "respram.wire._fields", ["respram/wire/_fields.pyx"], extra_compile_args=flags, extra_link_args=linked
+    )
     # Generated files go to build/, so that the source folder holds only sources.
     made = cythonize(
         [extension, fields, *pump],
