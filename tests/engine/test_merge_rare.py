@@ -29,7 +29,7 @@ from respram.record import (
 from respram.stamp import from_ms
 
 from .conftest import PURE_ONLY
-from .rig import NOW, RING
+from .rig import NOW, RING, SETTINGS
 from .test_merge_bounds import same, sides
 
 pytestmark = pytest.mark.skipif(PURE_ONLY, reason="there is one engine: nothing to compare")
@@ -93,6 +93,25 @@ def test_a_head_and_a_mark_of_one_stamp_in_either_order(names: list[bytes], ende
         collection = pack(head) + members
         same(both, collection + pack(mark) if is_head_first else pack(mark) + collection)
         assert both[0].state(NOW) == both[1].state(NOW), (db, clock, node, is_head_first)
+
+
+@pytest.mark.parametrize("value", [b"v", None])
+def test_an_overdue_version_is_replaced_by_one_that_ends_now_or_beside_it(value: bytes | None) -> None:
+    both, now = sides(), NOW + 500
+    for number, (before_ms, after_ms, shadow_ms) in enumerate(product((499, 500, 501), (499, 500, 501), (0, 500, 501))):
+        before = replace(PLAIN, key=b"key:%d" % number, deadline_ms=NOW + before_ms)
+        after = replace(before, value=value, clock=before.clock + 1, deadline_ms=NOW + after_ms,
+                        shadow_ms=shadow_ms and NOW + shadow_ms)  # fmt: skip
+        assert same(both, pack(before)).new == 1
+        same(both, pack(after), now)
+        assert both[0].state(now)[:4] == both[1].state(now)[:4], (before_ms, after_ms, shadow_ms)
+
+
+def test_a_value_that_a_sets_member_does_not_have_is_not_too_large() -> None:
+    both = sides(SETTINGS._replace(bulk_bytes_max=64))
+    for size in (64, 65, 200):
+        member = replace(PLAIN, db=SET * DATABASES, key=member_key(b"s", b"%d" % size), value=b"v" * size)
+        assert same(both, pack(member)) == Merged(new=1, known=0, refused=0, malformed=0)
 
 
 def test_a_counter_with_as_many_shares_as_there_may_be_and_with_more() -> None:
