@@ -15,6 +15,7 @@ from respram.record import (
     HASH,
     HEADER,
     MARKS,
+    SCRIPTS,
     SET,
     SHARE,
     SHARES_MAX,
@@ -105,6 +106,16 @@ def test_an_overdue_version_is_replaced_by_one_that_ends_now_or_beside_it(value:
         assert same(both, pack(before)).new == 1
         same(both, pack(after), now)
         assert both[0].state(now)[:4] == both[1].state(now)[:4], (before_ms, after_ms, shadow_ms)
+
+
+def test_only_a_text_may_be_a_counter() -> None:
+    both, key, size = sides(), member_key(b"c", b"1"), 1 + COUNTER.size + SHARE.size
+    taken = {}
+    for db in (0, DATABASES - 1, DATABASES, MARKS - 1, MARKS, SCRIPTS):
+        head = HEADER.pack(COUNTED, db, len(key), size, from_ms(NOW), 9, NOW + 10_000)
+        taken[db] = same(both, head + key + b"1" * size).malformed
+    assert taken == {0: 0, DATABASES - 1: 0, DATABASES: 1, MARKS - 1: 1, MARKS: 1, SCRIPTS: 1}
+    assert both[0].state(NOW) == both[1].state(NOW)
 
 
 def test_a_value_that_a_sets_member_does_not_have_is_not_too_large() -> None:
