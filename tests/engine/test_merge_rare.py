@@ -5,7 +5,7 @@ from itertools import product
 
 import pytest
 
-from respram.engine.api import Merged
+from respram.engine.api import MERGED, Merged
 from respram.engine.pure.family import SPARED_AT_ONCE
 from respram.record import (
     COUNTED,
@@ -32,6 +32,7 @@ from respram.stamp import from_ms
 from .conftest import PURE_ONLY
 from .rig import NOW, RING, SETTINGS
 from .test_merge_bounds import same, sides
+from .test_shares_attacked import three
 
 pytestmark = pytest.mark.skipif(PURE_ONLY, reason="there is one engine: nothing to compare")
 
@@ -106,6 +107,23 @@ def test_an_overdue_version_is_replaced_by_one_that_ends_now_or_beside_it(value:
         assert same(both, pack(before)).new == 1
         same(both, pack(after), now)
         assert both[0].state(now)[:4] == both[1].state(now)[:4], (before_ms, after_ms, shadow_ms)
+
+
+def test_the_observer_hears_of_a_counter_that_two_have_counted() -> None:
+    both, (one, other, _) = sides(SETTINGS._replace(counters=True)), three("pure")
+    one.run(b"incrby", b"n", b"5")
+    first = one.engine.drain(1 << 20)
+    other.engine.merge(first, NOW)
+    payloads = [first]
+    for side in (one, other):
+        side.run(b"incr", b"n", at=NOW + 1)
+        payloads.append(side.engine.drain(1 << 20))
+    for number, payload in enumerate(payloads):
+        assert same(both, payload, NOW + 2).new == 1
+        assert both[0].state(NOW + 2) == both[1].state(NOW + 2)
+        assert [event for event, _, _ in both[1].events].count(MERGED) == number + 1
+    entry = both[1].engine.lookup(0, b"n", NOW + 2)
+    assert entry is not None and entry.value == b"7"
 
 
 def test_only_a_text_may_be_a_counter() -> None:
