@@ -103,18 +103,19 @@ def expire_absent(draw: Draw) -> Send:
 
 
 def deadline_passes(draw: Draw) -> list[Step]:
-    """Keys that end while the stream is played, and every way of looking for them afterwards."""
-    short = b"%d" % draw.number(20, 40)
-    write = draw.pick(
-        (
-            [send(draw, 0, b"SET", b"gone", b"v", b"PX", short)],
-            [send(draw, 0, b"PSETEX", b"gone", short, b"v")],
-            [send(draw, 0, b"SET", b"gone", b"v"), send(draw, 0, b"PEXPIRE", b"gone", short)],
-            [send(draw, 0, b"SET", b"gone", b"v"), send(draw, 0, b"GETEX", b"gone", b"PX", short)],
-            [send(draw, 0, b"SET", b"gone", b"v", b"PX", short), send(draw, 0, b"SET", b"gone", b"w", b"KEEPTTL")],
-            [send(draw, 0, b"SET", b"gone", b"5", b"PX", short), send(draw, 0, b"INCR", b"gone")],
-        )
-    )
+    """Keys that end while the stream is played, and every way of looking for them afterwards. Where a second command
+    has to find the key, it lives long enough for a busy machine.
+    """
+    short, long = b"%d" % draw.number(20, 40), b"%d" % draw.number(580, 600)
+    ways: tuple[list[Step], ...] = (
+        [send(draw, 0, b"SET", b"gone", b"v", b"PX", short), Sleep(60)],
+        [send(draw, 0, b"PSETEX", b"gone", short, b"v"), Sleep(60)],
+        [send(draw, 0, b"SET", b"gone", b"v"), send(draw, 0, b"PEXPIRE", b"gone", short), Sleep(60)],
+        [send(draw, 0, b"SET", b"gone", b"v"), send(draw, 0, b"GETEX", b"gone", b"PX", short), Sleep(60)],
+        [send(draw, 0, b"SET", b"gone", b"v", b"PX", long), send(draw, 0, b"SET", b"gone", b"w", b"KEEPTTL"),
+         Sleep(620)],
+        [send(draw, 0, b"SET", b"gone", b"5", b"PX", long), send(draw, 0, b"INCR", b"gone"), Sleep(620)],
+    )  # fmt: skip
     looks: tuple[tuple[bytes, ...], ...] = (
         (b"GET", b"gone"), (b"EXISTS", b"gone", b"gone"), (b"TTL", b"gone"), (b"PEXPIRETIME", b"gone"),
         (b"TYPE", b"gone"),
@@ -127,8 +128,7 @@ def deadline_passes(draw: Draw) -> list[Step]:
     )  # fmt: skip
     after = draw.shuffled(looks)[: draw.number(3, 10)]
     return [
-        *write,
-        Sleep(60),
+        *draw.pick(ways),
         *(Send(0, look) for look in after),
         Send(0, (b"GET", b"gone")),
         Send(0, (b"TTL", b"gone")),

@@ -71,10 +71,10 @@ def watched(draw: Draw, conn: int) -> list[Step]:
     steps: list[Step] = []
     keys = [draw.key() for _ in range(draw.number(1, 3))]
     if draw.chance(0.1):
-        steps.append(Send(2, (b"SET", keys[0], b"v", b"PX", b"150")))
+        steps.append(Send(2, (b"SET", keys[0], b"v", b"PX", b"600")))
     steps.append(send(draw, conn, b"WATCH", *keys))
     if len(steps) == 2:
-        steps.append(Sleep(220))
+        steps.append(Sleep(670))
     if draw.chance(0.15):
         steps.append(send(draw, conn, b"UNWATCH"))
     other = draw.pick((2, 2, 2, conn))
