@@ -264,7 +264,7 @@ asan: dev ## the engine's, the commands' and the wire's tests with the C core un
 		LD_PRELOAD="$$($${CC:-gcc} -print-file-name=libasan.so) $$($${CC:-gcc} -print-file-name=libubsan.so)" \
 		ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 UBSAN_OPTIONS=print_stacktrace=1 \
 		PYTHONMALLOC=malloc ../../$(PY) -m pytest -v --capture=sys -p no:cacheprovider \
-		-k "not without_memory and not wiped and not pages" \
+		-k "not without_memory and not wiped and not pages and not sixty_mebibytes" \
 		$(if $(ARGS),$(ARGS),tests/engine tests/wire tests/commands)
 
 # -- what the tests notice ----------------------------------------------------------------------------
