@@ -27,9 +27,11 @@ from respram.patterns.errors import (
     Contended,
     StreamEnded,
     StreamRestarted,
+    Tampered,
     TimedOut,
     Unreadable,
     ValueTooLarge,
+    WrongKey,
 )
 from respram.patterns.naming import key, level
 from respram.patterns.sealing import Sealer
@@ -46,7 +48,8 @@ HEAD_EXTRA_S = (
     600.0  # how long the head of an open stream outlives its last chunk: 17 bytes, so that a pause loses no number
 )
 HEAD = struct.Struct(">QQB")  # number of the next chunk; life of the stream; 1 if it is closed
-LAST, MORE = b"L", b"M"  # first byte of a chunk: whether it ends the message; a sealed chunk begins differently
+# First byte of a chunk, inside its seal: it is a whole message, or the first, one of the middle, or the last of one.
+WHOLE, FIRST, MIDDLE, LAST = b"L", b"M", b"m", b"l"
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,18 +194,21 @@ class StreamDecoder(Generic[C]):
     def skip_unreadable(self) -> Steps[int]:
         """Skips a message that `receive` cannot read (Unreadable, Tampered, WrongKey); returns the new position.
 
-        The chunks of a message expire in the same millisecond; this shows where an unreadable message ends.
+        The chunks of a message expire in the same millisecond, and none of them but the first looks like the first of a
+        message. This shows where an unreadable message ends.
         """
         yield from self._head()  # raises Unreadable if the head itself is: then there is nothing to skip to
         first = self.position or 0
         self.position = first + 1
         for at in range(first, first + SKIP_MAX, READ_AHEAD):
-            asked: list[Command] = [("PEXPIRETIME", chunk_key(self.name, seq)) for seq in range(at, at + READ_AHEAD)]
-            ends: list[int] = yield from ask_all(*asked)
+            keys: list[bytes] = [chunk_key(self.name, seq) for seq in range(at, at + READ_AHEAD)]
+            asked: list[Command] = [("PEXPIRETIME", name) for name in keys]
+            found = yield from ask_all(*asked, ("MGET", *keys))
+            ends, chunks = found[:-1], found[-1]
             if at == first:
                 last = ends[0]
-            for seq, end in enumerate(ends, at):
-                if end != last or end < 0:
+            for seq, (name, end, chunk) in enumerate(zip(keys, ends, chunks, strict=True), at):
+                if end != last or end < 0 or (seq > first and self._begins(name, chunk)):
                     self.position = max(seq, first + 1)
                     return self.position
         self.position = first + SKIP_MAX
@@ -223,6 +229,14 @@ class StreamDecoder(Generic[C]):
             except StreamEnded:
                 return
             yield from hand(message)
+
+    def _begins(self, name: bytes, data: bytes | None) -> bool:
+        """Whether this reader can see that a chunk begins a message."""
+        try:
+            chunk = self.sealer.open(data, name) if self.sealer and data is not None else data
+        except (Tampered, WrongKey, Unreadable):
+            return False
+        return chunk is not None and chunk[:1] in (WHOLE, FIRST)
 
     def _head(self) -> Steps[tuple[int, int, int]]:
         (found,) = yield from ask_all(("GET", head_key(self.name)))
@@ -268,13 +282,13 @@ class StreamDecoder(Generic[C]):
                         raise StreamEnded(f"stream {self.name!r} was closed by its writer; all of it was read")
                     return None, None
                 chunk = self.sealer.open(data, chunk_key(self.name, at)) if self.sealer else data
-                if chunk[:1] not in (LAST, MORE):
+                if chunk[:1] not in ((MIDDLE, LAST) if parts else (WHOLE, FIRST)):
                     raise Unreadable(
                         f"chunk {at} of stream {self.name!r} was not written by StreamEncoder, or is sealed"
                     )
                 parts.append(chunk[1:])
                 at += 1
-                if chunk[:1] == LAST:
+                if chunk[:1] in (WHOLE, LAST):
                     self.position = at
                     return b"".join(parts), None
 
@@ -286,7 +300,9 @@ def cut(message: bytes, chunk_bytes: int = CHUNK_BYTES) -> list[bytes]:
             f"a message of {len(message)} bytes is over {MESSAGE_BYTES_MAX}; nothing was sent: see FileTransfer"
         )
     pieces = [message[at : at + chunk_bytes] for at in range(0, max(1, len(message)), chunk_bytes)]
-    return [*(MORE + each for each in pieces[:-1]), LAST + pieces[-1]]
+    if len(pieces) == 1:
+        return [WHOLE + pieces[0]]
+    return [FIRST + pieces[0], *(MIDDLE + each for each in pieces[1:-1]), LAST + pieces[-1]]
 
 
 def head_key(name: str) -> bytes:

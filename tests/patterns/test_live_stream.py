@@ -83,7 +83,7 @@ def test_a_chunk_that_is_only_late_is_waited_for(world: World) -> None:
     decoder = StreamDecoder(world.another(), world.name, position=1, life=1)
 
     def arrive() -> None:
-        world.raw.set(chunk_key(world.name, 1), live_stream.LAST + b"late", px=LIFE_S * 1000)
+        world.raw.set(chunk_key(world.name, 1), live_stream.WHOLE + b"late", px=LIFE_S * 1000)
 
     async def arrive_async() -> None:
         arrive()
@@ -130,6 +130,47 @@ def test_a_sealed_stream_is_read_with_its_secret_only(world: World) -> None:
     with pytest.raises(Unreadable):
         world(StreamDecoder(world.client, world.name).receive(SOON_S))
     assert b"seal" not in world.raw.get(chunk_key(world.name, 0))
+
+
+@pytest.mark.parametrize("sealed", [False, True])
+def test_a_message_behind_an_unreadable_one_is_not_skipped_if_both_end_in_the_same_millisecond(
+    world: World, sealed: bool
+) -> None:
+    name, sealer = world.name, Sealer(new_secret())
+    messages = [b"strange", b"alone", b"two words", b"strange too", b"three words!"]
+    for number, message in enumerate(messages):
+        other = sealer if not sealed else Sealer(new_secret())
+        world(StreamEncoder(
+            world.client, name, LIFE_S, 4, other if number in (0, 3) else sealer if sealed else None
+        ).send(message))
+    decoder = StreamDecoder(world.another(), name, sealer=sealer if sealed else None)
+    count = live_stream.HEAD.unpack(world.raw.get(head_key(name)))[0]
+    end_ms = world.raw.pexpiretime(chunk_key(name, count - 1)) + 10_000
+    for seq in range(count):
+        world.raw.pexpireat(chunk_key(name, seq), end_ms)
+    heard = []
+    for _ in messages:
+        try:
+            heard.append(world(decoder.receive(SOON_S)))
+        except (Unreadable, WrongKey):
+            world(decoder.skip_unreadable())
+    assert heard == [b"alone", b"two words", b"three words!"]
+
+
+def test_no_part_of_a_message_is_taken_for_a_whole_one(world: World) -> None:
+    """One chunk was overwritten: what follows it is not a message, though it can be read."""
+    world(StreamEncoder(world.client, world.name, LIFE_S, 4).send(b"one two six ten"))
+    world(StreamEncoder(world.client, world.name, LIFE_S, 4).send(b"next"))
+    for at in (0, 2):
+        world.raw.set(chunk_key(world.name, at), b"by another program", keepttl=True)
+        decoder = StreamDecoder(world.another(), world.name)
+        with pytest.raises(Unreadable):
+            world(decoder.receive(SOON_S))
+        assert world(decoder.skip_unreadable()) == 4
+        assert world(decoder.receive(SOON_S)) == b"next"
+    behind = StreamDecoder(world.another(), world.name, 1, life=decoder.life)
+    with pytest.raises(Unreadable):
+        world(behind.receive(SOON_S))
 
 
 def test_a_pause_longer_than_the_ttl_is_a_gap_with_a_word(world: World) -> None:
