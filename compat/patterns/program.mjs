@@ -145,7 +145,7 @@ async function write(port, name, secret) {
   const stream = `stream:${group}`;
   await client.do('MULTI');
   await client.do('SET', `${stream}:0`, Buffer.concat([Buffer.from('M'), CHUNKS[0]]), 'PX', ms);
-  await client.do('SET', `${stream}:1`, Buffer.concat([Buffer.from('L'), CHUNKS[1]]), 'PX', ms);
+  await client.do('SET', `${stream}:1`, Buffer.concat([Buffer.from('l'), CHUNKS[1]]), 'PX', ms);
   await client.do('SET', `${stream}:head`, head(2, 12345n, 1), 'PX', ms);
   await client.do('EXEC');
   const lane = hex(randomBytes(16));
@@ -177,7 +177,7 @@ async function read(port, name, secret) {
   const found = await client.do('GET', `${stream}:head`);
   same('stream head', [found.length, found.readBigUInt64BE(0) === 2n, found[16]], [17, true, 1]);
   const chunks = await client.do('MGET', `${stream}:0`, `${stream}:1`);
-  same('stream', chunks.map(String), ['Mfirst ', 'Lsecond']);
+  same('stream', chunks.map(String), ['Mfirst ', 'lsecond']);
   const said = [];
   for (const lane of await client.do('HKEYS', 'roster:lane'))
     said.push(String(await client.do('GET', `stream:lane/${lane}/:0`)));

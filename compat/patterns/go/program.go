@@ -194,7 +194,7 @@ func write(port, name, secret string) {
 	c.do("SET", key, seal(secret, []byte("the papers"), []byte(key)), "PX", ms)
 	c.do("MULTI")
 	c.do("SET", "stream:"+group+":0", "Mfirst ", "PX", ms)
-	c.do("SET", "stream:"+group+":1", "Lsecond", "PX", ms)
+	c.do("SET", "stream:"+group+":1", "lsecond", "PX", ms)
 	c.do("SET", "stream:"+group+":head", head(2, 12345, 1), "PX", ms)
 	c.do("EXEC")
 	lane := hex.EncodeToString(nonce)
@@ -233,7 +233,7 @@ func read(port, name, secret string) {
 	same("stream head", len(found), 17)
 	same("stream next", binary.BigEndian.Uint64([]byte(found)[:8]), 2)
 	same("stream closed", found[16], 1)
-	same("stream", get("stream:"+group+":0")+get("stream:"+group+":1"), "Mfirst Lsecond")
+	same("stream", get("stream:"+group+":0")+get("stream:"+group+":1"), "Mfirst lsecond")
 	said := false
 	for _, lane := range c.do("HKEYS", "roster:lane").([]any) {
 		said = said || get(fmt.Sprintf("stream:lane/%s/:0", lane)) == "Lfor all"
