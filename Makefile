@@ -97,7 +97,7 @@ ATTACKS := tests/abuse tests/snapshot/test_directory.py tests/snapshot/test_keys
 	tests/peers/test_identity.py tests/peers/test_expulsion.py tests/peers/test_first_peer.py \
 	tests/engine/test_wiped.py tests/server/test_guard.py tests/server/test_client.py \
 	tests/server/test_stopping.py tests/server/test_loading.py tests/server/test_pump_crowds.py \
-	tests/server/test_audience.py \
+	tests/commands/test_broadcasts.py tests/server/test_broadcasts.py \
 	tests/commands/test_holding.py tests/commands/test_walking.py tests/commands/test_patterns.py \
 	tests/commands/test_telling.py tests/commands/test_settling.py tests/commands/test_census.py \
 	tests/commands/test_script_rights.py \

@@ -227,6 +227,8 @@ def _stats(node: Node, now_ms: int) -> list[Field]:
         ("pubsub_channels", len(node.channels)),
         ("pubsub_patterns", len(node.patterns)),
         ("pubsubshard_channels", len(node.shard_channels)),
+        ("pubsub_messages_waiting", len(node.broadcasts.waiting)),
+        ("pubsub_messages_dropped", stats.messages_dropped),
         ("latest_fork_usec", 0),
         ("total_forks", 0),
         ("tracking_total_keys", len(node.tracked)),

@@ -17,6 +17,7 @@ from typing import Protocol
 
 from respram.catalog import Command
 from respram.commands.acl_user import DEFAULT, OPEN, User, full_user, set_password
+from respram.commands.broadcasts import Broadcasts
 from respram.commands.patterns import PatternIndex
 from respram.commands.pausing import Pause
 from respram.commands.peers import Decisions, Peers, Truth
@@ -185,10 +186,17 @@ class Conn:
     # What its own command pushes to it: before the reply (pub/sub), and after it (invalidations).
     pushes_before: list[bytes] = field(default_factory=list)
     pushes_after: list[bytes] = field(default_factory=list)
+    heard: int = 0  # number of the last message to many that it was handed, or was not for it
 
     def push(self, data: bytes, after_reply: bool = False) -> None:
-        """Sends bytes out of turn (pub/sub, invalidations). To the connection whose command is just
-        running they go in front of its reply, or behind it, as Redis does."""
+        """Sends bytes out of turn, behind the messages that wait for this connection (pub/sub, invalidations)."""
+        self.node.broadcasts.hear(self)
+        self.hand(data, after_reply)
+
+    def hand(self, data: bytes, after_reply: bool = False) -> None:
+        """Sends bytes out of turn, before anything that waits. To the connection whose command is just running they go
+        in front of its reply, or behind it, as Redis does.
+        """
         if self.node.current is not self:
             if self.node.engine.telling is self.session:  # changes by its own commands, whose replies are not sent yet
                 self.node.engine.say(data)
@@ -213,6 +221,8 @@ class Conn:
         if not reply:
             self.transport.close()
             return
+        if self.node.broadcasts.waiting:
+            self.node.broadcasts.hear(self)
         if self.silent or self.skip:
             reply = b""
             self.skip = max(self.skip - commands, 0)
@@ -318,6 +328,12 @@ def deliver(session: Session, frames: bytes) -> None:
         session.owner.transport.deliver(frames)
 
 
+def hear(session: Session) -> None:
+    """Hands over what was published to this session before its next command."""
+    if isinstance(session.owner, Conn) and session.owner.subscribed:
+        session.owner.node.broadcasts.hear(session.owner)
+
+
 class Fence:
     """A WAIT that was sent to a key's home for a client's own: how many hold what was written there. A home that cannot
     say so now (it loads, it was not reached in time) is asked again."""
@@ -384,10 +400,12 @@ class Node:
     snapshots: Snapshots | None = None  # set if there is a snapshot directory
     loading: bool = False  # the snapshot is being read: commands about data get LOADING; see `loaded`
     clients: dict[int, Conn] = field(default_factory=dict)
-    channels: dict[bytes, dict[Conn, None]] = field(default_factory=dict)
-    patterns: dict[bytes, dict[Conn, None]] = field(default_factory=dict)
+    # listeners by name, each with the number of the last message to many before it subscribed
+    channels: dict[bytes, dict[Conn, int]] = field(default_factory=dict)
+    patterns: dict[bytes, dict[Conn, int]] = field(default_factory=dict)
     pattern_index: PatternIndex = field(init=False)
-    shard_channels: dict[bytes, dict[Conn, None]] = field(default_factory=dict)
+    shard_channels: dict[bytes, dict[Conn, int]] = field(default_factory=dict)
+    broadcasts: Broadcasts[Conn] = field(init=False)
     trackers: dict[Conn, None] = field(default_factory=dict)
     prefixes: dict[bytes, dict[Conn, None]] = field(default_factory=dict)  # prefixes of trackers with BCAST
     prefix_lengths: dict[int, int] = field(default_factory=dict)  # number of prefixes of each length
@@ -448,10 +466,14 @@ class Node:
         self.pattern_index = PatternIndex(self.engine.patterns)
         self.users.setdefault(DEFAULT, self.default_user())
         self.engine.deliver = deliver
+        self.broadcasts = Broadcasts(lambda work: self.soon(work), self.micros, self._broadcasting)
 
     def default_user(self) -> User:
         """`default` as the options describe it, where no users file does."""
         return full_user(self.requirepass, (name.encode() for name in self.config.let_go))
+
+    def _broadcasting(self, begins: bool) -> None:
+        self.engine.hear = hear if begins else None
 
     def guard_of(self, user: User) -> Guard | None:
         """The user's own key patterns for the engine. What a selector allows beyond them is asked of `dispatch`."""

@@ -6,17 +6,16 @@ itself. Here a message is encoded once per protocol version and handed to each l
 answer once for each channel, so these handlers return `Raw`.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from respram.commands import patterns
-from respram.commands.node import Conn, Node
+from respram.commands.broadcasts import MANY, WAIT_MS
+from respram.commands.node import Conn, Node, Suspend
 from respram.commands.reply import BREATH, Breath, Each, Push, Raw, Reply, breathing, encode
 from respram.commands.texts import help_of, unknown_subcommand
 from respram.engine.api import Patterns
 from respram.errors import ClientError
 
-GATHERED_MIN = 8  # with fewer matching patterns, messages are delivered one by one
-GATHERED_BYTES_MAX = 64 << 10  # of frames for one listener
 LISTED_AT_ONCE = 512  # channels checked before other clients are served
 SUBSCRIPTION_BYTES_MAX = 4 << 20  # of one client's subscriptions: bounds its memory
 
@@ -41,56 +40,55 @@ PATTERNS_TOO_DEAR = ClientError.saying(
     b"ERR too many patterns that must be searched for inside channel names, for one client"
 )
 PATTERNS_TOO_DEAR_HERE = ClientError.saying(b"ERR too many patterns are subscribed to on this node")
+TOO_MANY_WAIT = ClientError.saying(
+    b"ERR too many messages wait for their listeners; outside of transactions and scripts PUBLISH waits for them"
+)
 CHANNEL_TOO_LONG = ClientError.saying(
     b"ERR the channel name is too long to match it against the patterns subscribed to on this node"
 )
 
-Registry = dict[bytes, dict[Conn, None]]
+Registry = dict[bytes, dict[Conn, int]]
+Listeners = dict[Conn, int]
+Way = tuple[Listeners, list[Reply]]  # who listens in one way, and what they get
+NOBODY: Listeners = {}
 
 
 def publish(node: Node, channel: bytes, message: bytes) -> int:
     """Hands a message to the listeners of a channel, then to those by pattern; how many there were."""
-    count = _fan_out(node.channels.get(channel, ()), [b"message", channel, message])
     found = node.pattern_index.matching(channel) if node.patterns else []
-    if len(found) > GATHERED_MIN:
-        return count + _fan_out_many(node, found, channel, message)
+    ways: list[Way] = [(node.channels.get(channel, NOBODY), [b"message", channel, message])]
     for pattern in found:
-        count += _fan_out(node.patterns.get(pattern, ()), [b"pmessage", pattern, channel, message])
-    return count
+        ways.append((node.patterns[pattern], [b"pmessage", pattern, channel, message]))
+    return _fan_out(node, ways, len(channel) + len(message))
 
 
-def _fan_out_many(node: Node, matching: list[bytes], channel: bytes, message: bytes) -> int:
-    """One client may listen by thousands of patterns that match: what it gets is handed over by the piece."""
-    gathered: dict[Conn, list[bytes]] = {}
-    sizes: dict[Conn, int] = {}
-    count = 0
-    for pattern in matching:
+def publish_to_shard(node: Node, channel: bytes, message: bytes) -> int:
+    way: Way = node.shard_channels.get(channel, NOBODY), [b"smessage", channel, message]
+    return _fan_out(node, [way], len(channel) + len(message))
+
+
+def _fan_out(node: Node, ways: list[Way], size: int) -> int:
+    """To few at once, to many in slices, behind what waits already."""
+    broadcasts = node.broadcasts
+    count = sum(len(listeners) for listeners, _ in ways)
+    if count >= MANY or broadcasts.waiting and count:
+        if broadcasts.is_closed():
+            node.stats.messages_dropped += 1
+            return 0
+        for listeners, items in ways:
+            if listeners:
+                broadcasts.add(listeners, items, size)
+        if node.current is not None and node.current.subscribed:
+            broadcasts.hear(node.current)  # what it publishes to itself comes in front of its reply
+        broadcasts.begin()
+        return count
+    for listeners, items in ways:
         encoded: dict[int, bytes] = {}
-        for listener in tuple(node.patterns.get(pattern, ())):
+        for listener in tuple(listeners):  # one over its output limit may be closed and removed meanwhile
             proto = listener.session.proto
             if proto not in encoded:
-                encoded[proto] = encode(Push([b"pmessage", pattern, channel, message]), proto)
-            count += 1
-            gathered.setdefault(listener, []).append(encoded[proto])
-            sizes[listener] = sizes.get(listener, 0) + len(encoded[proto])
-            if sizes[listener] >= GATHERED_BYTES_MAX:
-                listener.push(b"".join(gathered.pop(listener)))
-                del sizes[listener]
-    for listener, frames in gathered.items():
-        listener.push(b"".join(frames))
-    return count
-
-
-def _fan_out(listeners: Iterable[Conn], items: list[Reply]) -> int:
-    """Delivers to a copy of the list: a listener over its output limit may be closed and removed meanwhile."""
-    encoded: dict[int, bytes] = {}
-    count = 0
-    for listener in tuple(listeners):
-        proto = listener.session.proto
-        if proto not in encoded:
-            encoded[proto] = encode(Push(items), proto)
-        listener.push(encoded[proto])
-        count += 1
+                encoded[proto] = encode(Push(items), proto)
+            listener.push(encoded[proto])
     return count
 
 
@@ -117,7 +115,7 @@ def _subscribe(conn: Conn, argv: list[bytes], own: set[bytes], registry: Registr
             index.add(name)
         if registry is not conn.node.shard_channels:
             conn.node.engine.listen(conn.session, name, registry is conn.node.patterns)
-        registry.setdefault(name, {})[conn] = None
+        registry.setdefault(name, {})[conn] = conn.node.broadcasts.last
         replies.append(_confirmation(conn, word, name, own))
     conn.settle()
     return _answer(conn, replies)
@@ -177,6 +175,7 @@ def _unsubscribe(conn: Conn, argv: list[bytes], own: set[bytes], registry: Regis
     """Answers once for each channel named, or for each subscribed; with a nil one when there are none."""
     word = argv[0].lower()
     replies = []
+    conn.node.broadcasts.hear(conn)
     for name in argv[1:] or sorted(own):
         _leave(conn, name, own, registry)
         replies.append(_confirmation(conn, word, name, own))
@@ -228,6 +227,7 @@ def _answer(conn: Conn, replies: list[bytes]) -> Reply:
 def forget_subscriptions(conn: Conn) -> None:
     """For RESET and for a connection that ended."""
     node = conn.node
+    node.broadcasts.hear(conn)
     for own, registry in (
         (conn.channels, node.channels),
         (conn.patterns, node.patterns),
@@ -237,20 +237,31 @@ def forget_subscriptions(conn: Conn) -> None:
             _leave(conn, name, own, registry)
 
 
-def publish_to_shard(node: Node, channel: bytes, message: bytes) -> int:
-    return _fan_out(node.shard_channels.get(channel, ()), [b"smessage", channel, message])
+def _wait_for_room(conn: Conn) -> None:
+    """Raises Suspend when too many messages wait to be handed over, or an error where a command may not wait."""
+    broadcasts = conn.node.broadcasts
+    if not broadcasts.is_full():
+        return
+    if not conn.executing:
+        conn.was_held = True
+        broadcasts.publishers[conn] = None
+        raise Suspend(conn.now_ms + WAIT_MS)
+    if broadcasts.is_closed():
+        raise TOO_MANY_WAIT
 
 
 def publish_command(conn: Conn, argv: list[bytes]) -> Reply:
     """Counts the listeners here. Those on other nodes hear of it too, behind what was written before."""
     if conn.node.pattern_index.is_too_long(argv[1]):
         raise CHANNEL_TOO_LONG
+    _wait_for_room(conn)
     if conn.node.peers is not None:
         conn.node.peers.publish(argv[1], argv[2], shard=False)
     return publish(conn.node, argv[1], argv[2])
 
 
 def spublish(conn: Conn, argv: list[bytes]) -> Reply:
+    _wait_for_room(conn)
     if conn.node.peers is not None:
         conn.node.peers.publish(argv[1], argv[2], shard=True)
     return publish_to_shard(conn.node, argv[1], argv[2])

@@ -111,6 +111,7 @@ class Stats:
     query_limit_disconnections: int = 0
     idle_disconnections: int = 0
     unproven_disconnections: int = 0
+    messages_dropped: int = 0  # from peers and of keyspace events, because too many waited for their listeners
     evicted_clients: int = 0  # because all clients together exceeded their limit
     auth_failures: int = 0
     denied: dict[bytes, int] = field(default_factory=dict)  # by `command`, `key`, `channel`, `auth`

@@ -52,19 +52,17 @@ FEED_COMMAND_US = 4  # a command of `dispatch` that took longer counts for sever
 ALLOWED_BYTES_LEAST = 1 << 20  # see `allow`
 # What a member counts in bytes of values: where it is visited (1,000 take as long as a MiB), and where it is stored.
 LOOK_BYTES, STORED_BYTES = 1 << 10, 512
-# What a record counts that a look at what is overdue passes, for the turn alone: a turn ends after 262,144 of them,
-# which take the native engine some milliseconds. A command cannot help how much ends at one moment.
+# What an overdue record counts that is passed, for the turn alone: 262,144 of them take some milliseconds.
 PASSED_BYTES = 8
 MEMBERS_BYTES_MAX = 256 << 10  # of values: a step of a walk ends after the member that reaches it
 FRAMES_BYTES_MAX = 1 << 20  # published to sessions and not delivered yet; beyond it `dispatch` delivers
+LISTENERS_MAX = 512  # of a message that a fast path publishes: to send it to them takes 1 to 3 ms
 SPREAD_BYTES_MAX = 1 << 20  # published and not yet taken for the peers; beyond it `dispatch` sends
-# that the engine compares a channel with, one after the other: 1 us or two. `dispatch` has an index of them
-LISTENING_PATTERNS_MAX = 64
+LISTENING_PATTERNS_MAX = 64  # compared with a channel one after the other: 1 us or two. `dispatch` has an index
 # their bytes together, times those of the channel: a comparison may take as long as that, about 30 us
 LISTENING_STEPS_MAX = 1 << 16
 
-# How late values are destroyed is counted by these bounds, and the last that was later than LATE_MS is told (engine.h
-# has the same).
+# How late values are destroyed is counted by these bounds, the last later than LATE_MS is told (as engine.h has it)
 LATE_BOUNDS_MS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 5000)
 LATE_MS = 100
 RUN_COMMANDS_MAX = 64  # commands of one run to the nodes that decide about them,
@@ -434,6 +432,9 @@ class Engine(Replicating, Settling, Telling, Protocol):
     # a session is delivered before anything else is sent to it, and before `dispatch` is called: nobody can overtake
     # it.
     deliver: Deliver | None
+    # Called before a session is fed, while messages wait that `dispatch` hands over in slices. None: none waits. While
+    # it is set, PUBLISH has no fast path.
+    hear: Callable[[Session], None] | None
 
     # -- scripts ----------------------------------------------------------------------------------
     # While the engine runs a script of a session: a command that has no fast path, and the time. The reply as the

@@ -62,8 +62,6 @@ DEF REPLIES_BYTES_MAX = 524288  # or so many bytes of them: the processor's cach
 DEF EVENTS_MAX = 384  # sockets served in one turn
 DEF CROWD = 8  # with more events the clock is read for each
 DEF CHEAP_MAX = 65535  # cheap reads are counted up to here
-DEF SENDS_MAX = 400  # messages sent to clients in one turn, as in audience.py,
-DEF SEND_BYTES = 16384  # of which a longer one counts for so many
 DEF RANK_BITS = 4  # clients of about the same count are equals
 DEF RANKS = 5
 DEF TURN_US = 5000  # of a turn; one client's share may be as much again, since nothing can be interrupted
@@ -118,7 +116,6 @@ cdef class NativePump:
     cdef int watch_count
     cdef int *unfinished  # descriptors in the order of their turns, each once
     cdef int unfinished_count
-    cdef size_t sends  # published messages of this turn; longer ones count more
     cdef bint called  # the loop was asked to call `go_on`
     cdef Unsent unsent[REPLIES_MAX]  # replies of this turn
     cdef int unsent_count
@@ -316,7 +313,6 @@ cdef class NativePump:
         self.plain = (0 < count or 0 < due) and count < EVENTS_MAX
         self.turn_us = self.clock_us = now_us()
         self.turns += 1
-        self.sends = 0
         favoured = self.turns % 3
         for number in range(count):
             fd = events[number].data.fd

@@ -25,7 +25,6 @@ from respram.engine.api import Engine, Settings
 from respram.errors import ClientError, ConfigError
 from respram.seal import KEY_BYTES, RING_BYTES, Ring
 from respram.server import cipher, client_eviction, clock, expulsion, health, logs, peer_setup, process, stopping
-from respram.server.audience import Audience
 from respram.server.client import Client
 from respram.server.driver import Driver
 from respram.server.guard import Guard
@@ -56,7 +55,6 @@ class App:
     def __init__(self, config: Config, loop: asyncio.AbstractEventLoop, guard: Guard | None = None) -> None:
         self.config = config
         self.loop = loop
-        self.audience = Audience(loop)
         self.journal = logs.Journal(clock.now_ms)
         self.stopping: asyncio.Future[str] = loop.create_future()
         self.health: Health | None = None
@@ -221,7 +219,7 @@ class App:
             sock.close()
             return
         session = node.engine.session(dispatch)
-        client = Client(sock, self.loop, listener.pump, node, session, self._gone, self.audience)
+        client = Client(sock, self.loop, listener.pump, node, session, self._gone)
         client.conn = session.owner = Conn(
             id=node.next_client_id, node=node, session=session, address=spell(address),
             local_address=spell(local), created_ms=clock.now_ms(), transport=client, fd=fd,

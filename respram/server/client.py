@@ -13,7 +13,6 @@ from collections.abc import Callable
 from respram.commands.connection import note_fault
 from respram.commands.node import Conn, Node
 from respram.engine.api import Session
-from respram.server.audience import Audience
 from respram.server.clock import now_ms
 from respram.server.pump import Pump
 
@@ -25,26 +24,23 @@ SENT_AT_ONCE = 64  # pieces in one `sendmsg`
 
 class Client:
     __slots__ = (
-        "sock", "loop", "pump", "node", "session", "audience", "conn", "out", "out_bytes", "later_bytes",
-        "stalled_since_ms", "soft_since_ms", "unproven_since_ms", "closed", "reading", "last_read", "muted",
-        "wake_timer", "on_close",
+        "sock", "loop", "pump", "node", "session", "conn", "out", "out_bytes", "stalled_since_ms", "soft_since_ms",
+        "unproven_since_ms", "closed", "reading", "last_read", "muted", "wake_timer", "on_close",
     )  # fmt: skip
 
     conn: Conn  # set by the accepting code, before `start`
 
     def __init__(
         self, sock: socket.socket, loop: asyncio.AbstractEventLoop, pump: Pump, node: Node, session: Session,
-        on_close: Callable[["Client"], None], audience: Audience,
+        on_close: Callable[["Client"], None],
     ) -> None:  # fmt: skip
         self.sock = sock
         self.loop = loop
         self.pump = pump
         self.node = node
         self.session = session
-        self.audience = audience
         self.out: deque[memoryview] = deque()  # replies that the kernel has not accepted yet
         self.out_bytes = 0
-        self.later_bytes = 0  # of messages at the front of `out` that nobody has tried to send: its turn will come
         self.stalled_since_ms = 0  # since when the kernel accepts nothing; 0: nothing waits
         self.soft_since_ms = 0  # since when the output exceeds the soft limit; 0: it does not
         self.unproven_since_ms = 0  # since when it is known to be unauthenticated; 0: it is authenticated
@@ -126,8 +122,6 @@ class Client:
         elif not (self.closed or self.last_read):
             self.reading = True
             self.pump.watch(self)
-            if self.later_bytes:
-                self.pump.hold(self, True)
 
     def _pause_reading(self) -> None:
         if self.reading:
@@ -139,30 +133,7 @@ class Client:
         """Bytes out of turn, from another client's command or from time. (To the client whose own
         batch is running nothing comes this way: see `Conn.push`.)"""
         self.pump.sent(len(data))
-        if self.out or self.audience.may_send(len(data)):
-            self.send(data)
-        else:
-            self.send_later(data)
-
-    def send_later(self, data: bytes) -> None:
-        """Keeps a message until this client has its turn among all that are sent one."""
-        if self.out or self.closed or self.audience.is_full():
-            self.send(data)
-            return
-        self.out.append(memoryview(data))
-        self.later_bytes = len(data)
-        self.pump.hold(self, True)
-        self.audience.add(self, data)
-
-    def go_on(self) -> None:
-        self.out_bytes += self.later_bytes
-        self.later_bytes = 0
-        if self.closed:
-            return
-        self._writable()
-        if self.out and not self.closed:
-            self.stalled_since_ms = now_ms()
-            self.loop.add_writer(self.sock, self._writable)
+        self.send(data)
 
     def deliver_pieces(self, pieces: list[bytes]) -> bool:
         """A long reply, which is not copied once more."""
@@ -198,7 +169,7 @@ class Client:
         self.pump.unweighed_bytes += len(rest)
 
     def waiting_bytes(self) -> int:
-        return self.out_bytes + self.later_bytes
+        return self.out_bytes
 
     def is_gone(self) -> bool:
         """Whether the client has hung up. The kernel is asked, because nothing is read while a command waits."""
@@ -296,6 +267,7 @@ class Client:
         """Runs no more commands of this client; waiting replies are sent, then the connection ends."""
         if self.closed:
             return
+        self.node.broadcasts.hear(self.conn)
         self.last_read = self.muted = True
         self.reading = False
         self.pump.unwatch(self)  # its deferred work ends too

@@ -145,6 +145,8 @@ def _clients(node: Node) -> Iterator[Family]:
         (("idle",), stats.idle_disconnections), (("memory",), stats.evicted_clients),
         (("protocol",), stats.protocol_errors),
     ])  # fmt: skip
+    yield one("counter", "respram_messages_dropped", "Messages that too many others were before.",
+              stats.messages_dropped)
     yield Family("counter", "respram_network_bytes", "Bytes from and to clients.", ("direction",),
                  [(("in",), stats.net_input_bytes), (("out",), stats.net_output_bytes)])  # fmt: skip
 

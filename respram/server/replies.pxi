@@ -88,16 +88,12 @@ cdef void push_one(NativePump pump, int fd, session, const uint8_t *frames, size
     pump.output_bytes += length
     client = <object>watch.client
     if not watch.waiting:
-        pump.sends += 1 + length // SEND_BYTES
-        if pump.sends <= SENDS_MAX:
-            sent = send(fd, frames, length, MSG_NOSIGNAL)
+        sent = send(fd, frames, length, MSG_NOSIGNAL)
     if 0 <= sent and <size_t>sent == length:
         return
     pump.plain = False
     try:
-        if pump.sends > SENDS_MAX and not watch.waiting:
-            client.send_later(PyBytes_FromStringAndSize(<char *>frames, <Py_ssize_t>length))
-        elif sent < 0 and errno not in (EAGAIN, EINTR):
+        if sent < 0 and errno not in (EAGAIN, EINTR):
             client.lost()
         else:
             sent = max(sent, 0)

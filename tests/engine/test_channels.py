@@ -6,7 +6,14 @@ import pytest
 from hypothesis import event
 from hypothesis import strategies as st
 
-from respram.engine.api import FRAMES_BYTES_MAX, LISTENING_PATTERNS_MAX, SPREAD_BYTES_MAX, Engine, Session
+from respram.engine.api import (
+    FRAMES_BYTES_MAX,
+    LISTENERS_MAX,
+    LISTENING_PATTERNS_MAX,
+    SPREAD_BYTES_MAX,
+    Engine,
+    Session,
+)
 from tests import dear
 
 from .conftest import ENGINES, PURE_ONLY
@@ -138,6 +145,34 @@ def test_more_than_may_wait_is_for_dispatch_and_what_waited_comes_first(side: Si
     asked = [row for row in side.seen if row[0] == [b"PUBLISH", b"c", half]]  # type: ignore[index]
     assert len(asked[0][1][1]) > len(half)  # type: ignore[index]
     assert side.take(0, (b"PUBLISH", b"c", b"y" * FRAMES_BYTES_MAX)) == b"+cold\r\n"
+
+
+def test_a_message_to_more_than_so_many_is_for_dispatch(side: Side) -> None:
+    crowd = [side.connect(number) for number in range(LISTENERS_MAX)]
+    for number, session in enumerate(crowd):
+        side.engine.listen(session, b"*" if number % 3 == 0 else b"c", by_pattern=number % 3 == 0)
+    assert side.take(0, (b"PUBLISH", b"c", b"m")) == b":%d\r\n" % LISTENERS_MAX
+    side.engine.listen(side.sessions[1], b"c*", by_pattern=True)
+    assert side.take(0, (b"PUBLISH", b"c", b"m")) == b"+cold\r\n"
+
+
+def test_while_messages_wait_each_session_hears_them_before_it_is_fed_and_publish_is_for_dispatch(side: Side) -> None:
+    side.take(1, (b"LISTEN", b"c"))
+    heard: list[object] = []
+    side.engine.hear = lambda session: heard.append(session.owner)
+    assert side.take(0, (b"PUBLISH", b"c", b"m")) == b"+cold\r\n" and heard == [0]
+    assert side.take(1, (b"SET", b"k", b"v")) == b"+OK\r\n" and heard == [0, 1]
+    side.engine.feed(side.sessions[2], b"", NOW)
+    assert heard == [0, 1, 2]
+
+    def hear(session: Session) -> None:
+        session.closing = True
+
+    side.engine.hear = hear
+    assert side.take(3, (b"SET", b"k", b"w")) == b"", "it was closed by what it was sent"
+    side.engine.hear = None
+    assert side.take(0, (b"GET", b"k")) == b"$1\r\nv\r\n"
+    assert side.take(0, (b"PUBLISH", b"c", b"m")) == b":1\r\n" and heard == [0, 1, 2]
 
 
 def test_what_the_peers_have_not_been_told_is_bounded(side: Side) -> None:

@@ -46,8 +46,8 @@ def test_publications_of_both_kinds_reach_their_own_subscribers() -> None:
         async with parties(2) as (one, two):
             heard: list[bytes] = []
             conn = two.connect(heard, [])
-            two.node.channels[b"c"] = {conn: None}
-            two.node.shard_channels[b"c"] = {conn: None}
+            two.node.channels[b"c"] = {conn: 0}
+            two.node.shard_channels[b"c"] = {conn: 0}
             one.driver.publish(b"c", b"plain", shard=False)
             one.driver.publish(b"c", b"shard", shard=True)
             await until(lambda: len(heard) == 2)

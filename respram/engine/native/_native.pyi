@@ -1,6 +1,6 @@
 """What the extension module offers, for the type checker. The contract is engine/api.py."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from respram.engine.api import (
     Aside,
@@ -93,6 +93,7 @@ class NativeEngine(Engine):
     hot_writes: bool
     awake_until_ms: int
     deliver: Deliver | None
+    hear: Callable[[Session], None] | None
     aside: Aside | None
     spreads: bool
     observer: Observer | None

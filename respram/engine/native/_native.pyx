@@ -78,6 +78,7 @@ cdef class NativeEngine:
     cdef object failure  # its exception, until `take_replies`
     cdef object gathers  # see Gather in api.py
     cdef public object deliver
+    cdef object hears_first  # called `hear` in api.py
     cdef object view  # of the last reply, valid until the next `feed`
     cdef NativeSession whose  # the session whose fast path is reporting to the observer
     cdef Keys keys  # None: values are not sealed
@@ -278,6 +279,15 @@ cdef class NativeEngine:
             session_close(&session.c)
 
     # -- publications -----------------------------------------------------------------------------
+    @property
+    def hear(self):
+        return self.hears_first
+
+    @hear.setter
+    def hear(self, hear):
+        self.hears_first = hear
+        self.c.channels.behind = hear is not None
+
     @property
     def spreads(self):
         return self.c.channels.spreads

@@ -19,7 +19,8 @@
 #define SPARE_KEPT_BYTES_MAX 65536
 #define FRAME_HEAD_BYTES 80 /* bound of its fixed parts and three lengths */
 #define PATTERNS_MAX 64 /* see api.py */
-#define MANY 64 /* listeners of one message, from which on the next message may come in another turn */
+#define LISTENERS_MAX 512 /* see api.py */
+#define SEND_BYTES 4096 /* of replies: a send to one more client counts as many */
 #define PATTERNS_STEPS_MAX ((uint64_t)1 << 16)
 #define OF_PATTERNS UINT64_C(0x9e3779b97f4a7c15)
 
@@ -273,8 +274,8 @@ static uint8_t *put_bulk(uint8_t *out, Span bulk) {
     return put(out, "\r\n", 2);
 }
 
-/* A listener's frames have room for one more. */
-static void hand_over(Channels *channels, const Channel *of, Session *session, Span name, Span message) {
+/* A listener's frames have room for one more. Whether it waits for a delivery only now. */
+static bool hand_over(Channels *channels, const Channel *of, Session *session, Span name, Span message) {
     Subscriber *subscriber = &session->subscriber;
     Buffer *frames = &subscriber->frames;
     uint8_t *out = frames->bytes + frames->len;
@@ -289,10 +290,11 @@ static void hand_over(Channels *channels, const Channel *of, Session *session, S
     always(frames->len <= frames->capacity);
     channels->frames_bytes += len;
     if (subscriber->place)
-        return;
+        return false;
     always(channels->waiting_count < channels->waiting_capacity);
     channels->waiting[channels->waiting_count++] = session;
     subscriber->place = channels->waiting_count;
+    return true;
 }
 
 static bool has_room(Channels *channels, Subscriber *subscriber, size_t bytes) {
@@ -348,7 +350,7 @@ static size_t make_room(Channels *channels, const Channel **found, size_t count,
         all += frame * found[number]->count;
         *listeners += found[number]->count;
     }
-    if (all > FRAMES_BYTES_MAX - channels->frames_bytes)
+    if (all > FRAMES_BYTES_MAX - channels->frames_bytes || *listeners > LISTENERS_MAX)
         return 0;
     for (size_t number = 0; number < count; number++)
         for (const Subscription *pair = found[number]->first; pair; pair = pair->after)
@@ -360,7 +362,7 @@ static size_t make_room(Channels *channels, const Channel **found, size_t count,
 HANDLER(publish) {
     (void)now_ms;
     Channels *channels = &engine->channels;
-    if (command->argc != 3 || !engine->hot_writes || session->subscriber.first)
+    if (command->argc != 3 || !engine->hot_writes || session->subscriber.first || channels->behind)
         return false;
     if (unlikely(engine->notes.len || engine->notes_lost))
         return false; /* a client that tracks a key is told of its change before it sees a later message */
@@ -373,17 +375,15 @@ HANDLER(publish) {
     always(channels->frames_bytes <= FRAMES_BYTES_MAX);
     if (!find_all(channels, keyspace_hash(engine, name), name, found, &count))
         return false;
-    size_t room = make_room(channels, found, count, bytes, &listeners);
+    size_t room = make_room(channels, found, count, bytes, &listeners), sends = 0;
     if (!room)
         return false;
     for (size_t number = 0; number < count; number++)
         for (const Subscription *pair = found[number]->first; pair; pair = pair->after)
-            hand_over(channels, found[number], pair->session, name, message);
+            sends += hand_over(channels, found[number], pair->session, name, message);
     if (channels->spreads)
         spread(channels, name, message);
-    engine->feed.bytes_left -= (int64_t)room;
-    if (listeners >= MANY && room > FRAMES_BYTES_MAX - channels->frames_bytes && engine->feed.bytes_left > 0)
-        engine->feed.bytes_left = 0; /* one more would not fit, and `dispatch` is dearer than another turn */
+    engine->feed.bytes_left -= (int64_t)(room + sends * SEND_BYTES);
     reply_integer(engine, ':', (int64_t)listeners);
     return true;
 }

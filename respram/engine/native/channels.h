@@ -27,6 +27,7 @@ typedef struct Channels {
     Buffer spare;        /* memory of the last delivery's frames, for reuse */
     Buffer spread;       /* for the peers: u32 channel bytes, u32 message bytes, channel, message */
     bool spreads;        /* there may be peers: published messages are stored for them */
+    bool behind;         /* `dispatch` still hands earlier messages over, and those that follow too */
     Channel *pattern_first, *pattern_last; /* in the order of their subscription */
     size_t pattern_count, pattern_bytes;
 } Channels;

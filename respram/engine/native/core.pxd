@@ -53,7 +53,7 @@ cdef extern from "engine.h":
     ctypedef struct Channels:
         size_t waiting_count, frames_bytes
         Buffer spread
-        bint spreads
+        bint spreads, behind
     ctypedef struct CSession "Session":
         int db, proto
         bint hot, trusted, closing, suspended, retried, more, tracks, hears, decides, taken, begun, watches, midway

@@ -13,6 +13,8 @@ cdef object feed_whole(NativeEngine engine, NativeSession session, data, now_ms)
         raise ValueError("time out of range")
     if engine.c.feed.session is not NULL:
         raise RuntimeError("feed was called from within feed")
+    if engine.c.channels.behind:
+        engine.hears_first(session)
     if engine.view is not None:
         let_go_of_reply(engine)
     if PyBytes_CheckExact(data):

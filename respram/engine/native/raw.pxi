@@ -11,6 +11,9 @@ cdef int feed_raw(object engine, object session, uint8_t *data, size_t len, int6
         let_go_of_reply(native)
     if one.c.subscriber.place:
         python_comes(context)  # messages published to it go before its replies
+    if native.c.channels.behind:
+        python_comes(context)
+        native.hears_first(one)
     reply_start[0] = native.c.reply.len if behind else 0
     if feed_start(native.c, &one.c, data, len, True, now_ms, behind) == TURN_COLD:
         python_comes(context)

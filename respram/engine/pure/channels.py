@@ -2,7 +2,14 @@
 
 from collections.abc import Callable
 
-from respram.engine.api import FRAMES_BYTES_MAX, LISTENING_PATTERNS_MAX, LISTENING_STEPS_MAX, SPREAD_BYTES_MAX, Session
+from respram.engine.api import (
+    FRAMES_BYTES_MAX,
+    LISTENERS_MAX,
+    LISTENING_PATTERNS_MAX,
+    LISTENING_STEPS_MAX,
+    SPREAD_BYTES_MAX,
+    Session,
+)
 from respram.engine.pure.keyspace import Keyspace
 from respram.glob import glob_match
 
@@ -11,12 +18,13 @@ FRAME_HEAD_BYTES = 80  # bound of its fixed parts and three lengths
 
 class Channels:
     __slots__ = (
-        "deliver", "spreads", "listeners", "patterns", "pattern_bytes", "heard", "frames", "frames_bytes", "spread",
-        "spread_bytes",
+        "deliver", "hear", "spreads", "listeners", "patterns", "pattern_bytes", "heard", "frames", "frames_bytes",
+        "spread", "spread_bytes",
     )  # fmt: skip
 
     def __init__(self) -> None:
         self.deliver: Callable[[Session, bytes], None] | None = None
+        self.hear: Callable[[Session], None] | None = None
         self.spreads = False
         self.listeners: dict[bytes, dict[Session, None]] = {}
         self.patterns: dict[bytes, dict[Session, None]] = {}
@@ -53,7 +61,7 @@ class Channels:
         self.frames_bytes -= sum(map(len, self.frames.pop(session, ())))
 
     def publish(self, session: Session, argv: list[bytes]) -> bytes | None:
-        if len(argv) != 3 or session in self.heard:
+        if len(argv) != 3 or session in self.heard or self.hear is not None:
             return None
         _, name, message = argv
         size = FRAME_HEAD_BYTES + len(name) + len(message)
@@ -70,6 +78,8 @@ class Channels:
                 head = b"4\r\n$8\r\npmessage\r\n$%d\r\n%b\r\n" % (len(pattern), pattern)
                 found.append((head + tail, size + len(pattern), listeners))
         if sum(most * len(listeners) for _, most, listeners in found) > FRAMES_BYTES_MAX - self.frames_bytes:
+            return None
+        if sum(len(listeners) for _, _, listeners in found) > LISTENERS_MAX:
             return None
         for frame, _, listeners in found:
             for listener in listeners:

@@ -4,7 +4,7 @@ It is the specification of the native one. Where the two differ in anything but 
 name of its twin in native/.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from respram.engine.api import (
     Aside,
@@ -237,6 +237,14 @@ class PureEngine:
     @deliver.setter
     def deliver(self, deliver: Deliver | None) -> None:
         self.wire.channels.deliver = deliver
+
+    @property
+    def hear(self) -> Callable[[Session], None] | None:
+        return self.wire.channels.hear
+
+    @hear.setter
+    def hear(self, hear: Callable[[Session], None] | None) -> None:
+        self.wire.channels.hear = hear
 
     @property
     def spreads(self) -> bool:

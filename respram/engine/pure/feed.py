@@ -185,6 +185,8 @@ class Wire:
 
     def feed(self, session: Session, data: bytes | bytearray | memoryview, now_ms: int) -> bytes:
         assert isinstance(session, PureSession)
+        if self.channels.hear is not None:
+            self.channels.hear(session)
         if data:
             session.scanner.push(bytes(data))
             if not isinstance(data, bytes) and not memoryview(data).readonly:

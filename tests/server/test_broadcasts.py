@@ -1,63 +1,19 @@
-"""Messages to many clients: some leave at once, the others in turns, and nothing overtakes them."""
+"""Messages to many clients leave in slices, and nothing overtakes them."""
 
-import asyncio
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import pytest
 
-from respram.server.audience import LATER_BYTES, LATER_BYTES_MAX, SEND_BYTES, SENDS_MAX, Audience
+from respram.commands.broadcasts import MANY, WAITING_MAX
+from respram.engine.api import LISTENERS_MAX
 from tests.engine.conftest import PURE_ONLY
 from tests.engine.rig import request
 from tests.live import SOON_S, LiveNode, Wire, running
 
 ENGINES = ["pure"] if PURE_ONLY else ["native", "pure"]
-MANY = SENDS_MAX + 100
-
-
-@dataclass(eq=False)
-class Receiver:
-    later_bytes: int = 10
-    turns: int = 0
-
-    def go_on(self) -> None:
-        self.turns += 1
-        self.later_bytes = 0
-
-
-def test_a_turn_sends_to_so_many_and_the_others_follow_in_theirs() -> None:
-    async def main() -> None:
-        audience = Audience(asyncio.get_running_loop())
-        receivers = [Receiver() for _ in range(3 * SENDS_MAX)]
-        late = [one for one in receivers if not audience.may_send(10)]
-        assert late == receivers[SENDS_MAX:]
-        shared = b"m" * 10
-        for one in late:
-            audience.add(one, shared)
-        assert audience.bytes == len(late) * LATER_BYTES + 10, "shared bytes count once"
-        for count in (SENDS_MAX, 2 * SENDS_MAX):
-            await asyncio.sleep(0)
-            assert [one.turns for one in late] == [1] * count + [0] * (len(late) - count)
-        await asyncio.sleep(0)
-        assert audience.may_send(10) and not audience.clients and not audience.bytes
-
-    asyncio.run(main())
-
-
-def test_long_messages_count_more_and_what_waits_is_bounded() -> None:
-    async def main() -> None:
-        audience = Audience(asyncio.get_running_loop())
-        assert audience.may_send(SEND_BYTES * (SENDS_MAX - 1)) and not audience.may_send(1)
-        assert not audience.is_full()
-        while not audience.is_full():
-            audience.add(Receiver(), bytes(1 << 20))
-        assert audience.bytes <= LATER_BYTES_MAX + (1 << 20) + LATER_BYTES
-        receivers = list(audience.clients)
-        await asyncio.sleep(0)
-        assert not audience.is_full() and not audience.clients and len(receivers) >= 8
-
-    asyncio.run(main())
+COUNT = 10 * MANY
+assert COUNT == 640 > LISTENERS_MAX
 
 
 @pytest.fixture(params=ENGINES)
@@ -76,7 +32,7 @@ def message(number: int, size: int) -> bytes:
 
 @pytest.mark.parametrize("size", [10, 1000])
 def test_many_subscribers_hear_all_in_order_and_their_own_replies_behind_it(node: LiveNode, size: int) -> None:
-    wires = [node.connect() for _ in range(MANY)]
+    wires = [node.connect() for _ in range(COUNT)]
     for wire in wires:
         wire.sock.sendall(request(b"SUBSCRIBE", b"ch"))
     for wire in wires:
@@ -88,7 +44,7 @@ def test_many_subscribers_hear_all_in_order_and_their_own_replies_behind_it(node
     for round_ in range(rounds):
         some = range(round_ * each + 1, (round_ + 1) * each + 1)
         publisher.sock.sendall(b"".join(request(b"PUBLISH", b"ch", text(one, size)) for one in some))
-        assert publisher.take(len(b":%d\r\n" % MANY) * each) == b":%d\r\n" % MANY * each
+        assert publisher.take(len(b":%d\r\n" % COUNT) * each) == b":%d\r\n" % COUNT * each
         for wire in wires:
             wire.sock.sendall(b"PING\r\n")
     for wire in wires:
@@ -112,7 +68,7 @@ def take_until(wire: Wire, word: bytes, count: int) -> bytes:
 
 
 def test_a_subscriber_that_goes_before_its_turn_costs_nothing(node: LiveNode) -> None:
-    wires = [node.connect() for _ in range(MANY)]
+    wires = [node.connect() for _ in range(COUNT)]
     for wire in wires:
         wire.sock.sendall(request(b"SUBSCRIBE", b"ch"))
     for wire in wires:
@@ -126,4 +82,55 @@ def test_a_subscriber_that_goes_before_its_turn_costs_nothing(node: LiveNode) ->
         assert time.monotonic() < end, "they do not go"
         asker.close()
         asker = node.connect()
+    assert "event=bug" not in node.log() and "Traceback" not in node.log()
+
+
+def subscribers(node: LiveNode) -> list[Wire]:
+    wires = [node.connect() for _ in range(COUNT)]
+    for wire in wires:
+        wire.sock.sendall(request(b"SUBSCRIBE", b"ch"))
+    for wire in wires:
+        wire.take(len(b"*3\r\n$9\r\nsubscribe\r\n$2\r\nch\r\n:1\r\n"))
+    return wires
+
+
+def test_a_pipeline_of_more_than_may_wait_is_answered_and_heard_whole(node: LiveNode) -> None:
+    wires = subscribers(node)
+    publisher, count = node.connect(), 3 * WAITING_MAX
+    publisher.sock.sendall(b"".join(request(b"PUBLISH", b"ch", text(number, 10)) for number in range(count)))
+    said = b"".join(message(number, 10) for number in range(count))
+    for wire in wires:
+        assert wire.take(len(said)) == said
+    assert publisher.take(len(b":%d\r\n" % COUNT) * count) == b":%d\r\n" % COUNT * count
+    for wire in wires:
+        wire.close()
+
+
+def test_what_was_published_before_the_node_stops_is_heard(node: LiveNode) -> None:
+    wires = subscribers(node)
+    publisher, count = node.connect(), WAITING_MAX // 2
+    publisher.sock.sendall(b"".join(request(b"PUBLISH", b"ch", text(number, 10)) for number in range(count)))
+    publisher.take(len(b":%d\r\n" % COUNT) * count)
+    node.process.terminate()
+    said = b"".join(message(number, 10) for number in range(count))
+    for wire in wires:
+        assert wire.take(len(said)) == said
+    assert node.process.wait(SOON_S) == 0
+
+
+def test_a_subscriber_that_does_not_read_is_closed_and_stops_nobody(node: LiveNode) -> None:
+    wires = subscribers(node)
+    deaf, publisher, size = wires[0], node.connect(), 100_000
+    publisher.ask(request(b"CONFIG", b"SET", b"pubsub-output-buffer-limit", b"1mb"), 5)
+    asker, number = node.connect(), 0
+    end = time.monotonic() + SOON_S
+    while asker.ask(request(b"PUBSUB", b"NUMSUB", b"ch"), len(b"*2\r\n$2\r\nch\r\n:%d\r\n" % COUNT))[-5:] == b"640\r\n":
+        assert time.monotonic() < end, "it stays"
+        publisher.sock.sendall(request(b"PUBLISH", b"ch", text(number, size)))
+        publisher.take(len(b":%d\r\n" % COUNT))
+        for wire in wires[1:]:
+            assert wire.take(len(message(number, size))) == message(number, size)
+        number += 1
+    for wire in (deaf, *wires[1:]):
+        wire.close()
     assert "event=bug" not in node.log() and "Traceback" not in node.log()
