@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import redis
-from redis.backoff import NoBackoff
+from redis.backoff import ConstantBackoff, NoBackoff
 from redis.retry import Retry
 
 from tests.engine.conftest import ENGINES
@@ -56,6 +56,16 @@ class Member:
         )
         if wait:
             until(lambda: "peer_state" in self.info(), "the node did not begin with its peers")
+
+    @property
+    def patient(self) -> "redis.Redis":
+        """A client that asks again when the node says that it cannot answer yet, and has done nothing. A node that
+        had no core for long says so until it has heard of the others, or waited for them (17 s where wires are cut).
+        """
+        again = Retry(ConstantBackoff(0.1), int(SOON_S / 0.1), (redis.exceptions.BusyLoadingError,))
+        self.clients += [self.connect()] * (not self.clients)
+        self.clients.append(redis.Redis(port=self.port, socket_timeout=SOON_S, protocol=3, retry=again))
+        return self.clients[-1]
 
     @property
     def client(self) -> "redis.Redis":

@@ -16,9 +16,9 @@ LIFE_S = 300
 
 def cut_and_mend(cut_s: float) -> None:
     with wired(3) as (members, proxies):
-        before = [f"before:{number}" for number in range(2000)]
+        before, first = [f"before:{number}" for number in range(2000)], members[0].patient
         for key in before:
-            members[0].client.set(key, key, ex=LIFE_S)
+            first.set(key, key, ex=LIFE_S)
         until_equal(members, len(before))
         for proxy in proxies:
             proxy.cut()
@@ -27,14 +27,13 @@ def cut_and_mend(cut_s: float) -> None:
         stop = threading.Event()
 
         def keep_writing(number: int) -> None:
-            client = members[number].connect()
+            client = members[number].patient
             while not stop.is_set():
                 key = f"cut{number}:{len(written[number])}"
                 client.set(key, key, ex=LIFE_S)
                 client.set(f"shared:{len(written[number]) % 50}", f"{number}:{key}", ex=LIFE_S)
                 written[number].append(key)
                 time.sleep(0.005)
-            client.close()
 
         threads = [threading.Thread(target=keep_writing, args=(number,)) for number in range(3)]
         for thread in threads:
@@ -43,7 +42,7 @@ def cut_and_mend(cut_s: float) -> None:
         stop.set()
         for thread in threads:
             thread.join()
-        assert members[0].client.exists(written[1][0]) == 0, "nothing may have come through"
+        assert first.exists(written[1][0]) == 0, "nothing may have come through"
         carried = sum(proxy.passed_bytes for proxy in proxies)
         for proxy in proxies:
             proxy.mend()
@@ -53,9 +52,9 @@ def cut_and_mend(cut_s: float) -> None:
         took_s = time.monotonic() - mended
         carried = sum(proxy.passed_bytes for proxy in proxies) - carried
         for member in members:
-            values = member.client.mget(everything)
+            values = member.patient.mget(everything)
             assert [key for key, value in zip(everything, values, strict=True) if value != key.encode()] == []
-        shared = [member.client.mget([f"shared:{number}" for number in range(50)]) for member in members]
+        shared = [member.patient.mget([f"shared:{number}" for number in range(50)]) for member in members]
         assert shared[0] == shared[1] == shared[2]
         until_linked(members)
         written_bytes = sum(len(key) * 2 for keys in written for key in keys)
@@ -76,8 +75,9 @@ def test_ten_seconds_of_partition_heal() -> None:
 
 def test_a_flapping_link_loses_nothing() -> None:
     with wired(2) as (members, proxies):
+        clients = [member.patient for member in members]
         for number in range(300):
-            members[number % 2].client.set(f"k{number}", f"v{number}", ex=LIFE_S)
+            clients[number % 2].set(f"k{number}", f"v{number}", ex=LIFE_S)
             if number % 60 == 30:
                 for proxy in proxies:
                     proxy.cut()
@@ -88,8 +88,8 @@ def test_a_flapping_link_loses_nothing() -> None:
             time.sleep(0.003)
         until_equal(members, 300)
         values = [f"v{number}".encode() for number in range(300)]
-        for member in members:
-            assert member.client.mget([f"k{number}" for number in range(300)]) == values
+        for client in clients:
+            assert client.mget([f"k{number}" for number in range(300)]) == values
 
 
 def add(client: "redis.Redis", way: str, name: str) -> None:
@@ -106,7 +106,7 @@ def shown(client: "redis.Redis", way: str) -> list[set[Any]]:
 def test_what_is_added_after_a_deletion_on_the_other_side_stays() -> None:
     """Of hashes, sets and sorted sets, with DEL, UNLINK and RENAME on one side (decision 0248)."""
     with wired(2, "--decide", "local", "--let-go", "del,unlink,rename") as (members, proxies):
-        near, far = (member.client for member in members)
+        near, far = (member.patient for member in members)
         kept = {"del": {b"new"}, "unlink": {b"new"}, "rename": {b"new"}, "again": {b"new", b"own"}}
         for way in kept:
             add(near, way, "old")

@@ -76,11 +76,11 @@ def collector() -> Iterator[Collector]:
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["content-length"]))
             made.hold.wait(SOON_S)
+            made.bodies.append((self.path, body))  # before the answer: who has that looks here
             with contextlib.suppress(OSError):
                 self.send_response(made.status)
                 self.send_header("content-length", "0")
                 self.end_headers()
-            made.bodies.append((self.path, body))
 
         def log_message(self, *words: object) -> None: ...
 

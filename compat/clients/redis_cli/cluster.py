@@ -23,6 +23,16 @@ def forwarded():
     return sum(int(re.search(r"forwarded_commands:(\d+)", cli(port, "INFO", "replication"))[1]) for port in PORTS)
 
 
+def await_slots():
+    """A node that had no core for long has no slots for a while, and redis-benchmark wants those of all."""
+    end = time.monotonic() + FAILOVER_S
+    while time.monotonic() < end:
+        nodes = cli(PORTS[0], "CLUSTER", "NODES").splitlines()
+        if len(nodes) == len(PORTS) and all(len(node.split()) > 8 for node in nodes):
+            return
+        time.sleep(0.1)
+
+
 def count_all(port):
     """All numbers, or what else it said."""
     lines = cli(port, given="".join(f"INCR {key}\n" for key in KEYS)).split("\n")
@@ -42,6 +52,7 @@ def ask(word, answer):
 print("version", cli(PORTS[0], "--version").split()[1], flush=True)
 said = cli(PORTS[0], "PING")
 expect("connect", said == "PONG\n", said)
+await_slots()
 before = forwarded()
 bench = (BENCHMARK, "--cluster", "-h", HOST, "-p", PORTS[0], "-t", "incr", "-n", "3000", "-c", "6", "-r", "1000", "-q")
 done = subprocess.run(bench, capture_output=True, text=True, timeout=60)
