@@ -175,7 +175,6 @@ def _unsubscribe(conn: Conn, argv: list[bytes], own: set[bytes], registry: Regis
     """Answers once for each channel named, or for each subscribed; with a nil one when there are none."""
     word = argv[0].lower()
     replies = []
-    conn.node.broadcasts.hear(conn)
     for name in argv[1:] or sorted(own):
         _leave(conn, name, own, registry)
         replies.append(_confirmation(conn, word, name, own))
@@ -227,7 +226,6 @@ def _answer(conn: Conn, replies: list[bytes]) -> Reply:
 def forget_subscriptions(conn: Conn) -> None:
     """For RESET and for a connection that ended."""
     node = conn.node
-    node.broadcasts.hear(conn)
     for own, registry in (
         (conn.channels, node.channels),
         (conn.patterns, node.patterns),

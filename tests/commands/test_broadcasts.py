@@ -1,12 +1,13 @@
 """Messages to many listeners wait, in order, and are handed over in slices."""
 
+import random
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import pytest
 
-from respram.commands import broadcasts
+from respram.commands import broadcasts, pubsub
 from respram.commands.broadcasts import (
     MANY,
     SLICE_US,
@@ -20,7 +21,7 @@ from respram.commands.broadcasts import (
 from respram.commands.pubsub import publish
 from respram.engine.api import LISTENERS_MAX
 
-from .rig import OK, ONE, ZERO, Client, array, bulk, request
+from .rig import OK, ONE, ZERO, Client, Rig, array, bulk, request
 
 
 @dataclass(slots=True)
@@ -333,3 +334,46 @@ def test_one_client_with_thousands_of_matching_patterns(client: Client, turns: T
     assert texts(pushed) == [b"m1"] * count and len(listener.line.out) == 0
     at = [pushed.index(bulk(pattern)) for pattern in dict.fromkeys(patterns)]
     assert len(set(at)) == count
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_each_client_reads_what_it_would_read_if_all_were_sent_at_once(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    """The same commands of 12 clients at two nodes, of which one hands messages over in turns that come by chance."""
+    chance, now = random.Random(seed), rig.another()
+    turns: Turns = deque()
+    rig.node.soon = turns.append
+    channels, pattern = [b"a", b"b", b"ab"], b"a*"  # in which order several patterns are told is nobody's promise
+    sides = [(side, [side.connect() for _ in range(12)]) for side in (rig, now)]
+    read: list[list[bytes]] = [[b""] * 12, [b""] * 12]
+    for number in range(600):
+        who, name, word = chance.randrange(12), chance.choice(channels), b"m%d" % number
+        argv = chance.choice([
+            [b"SUBSCRIBE", name], [b"UNSUBSCRIBE", name], [b"PSUBSCRIBE", pattern],
+            [b"PUNSUBSCRIBE", pattern], [b"SSUBSCRIBE", name], [b"SUNSUBSCRIBE", name], [b"UNSUBSCRIBE"],
+            [b"PING"], [b"RESET"], [b"HELLO", chance.choice([b"2", b"3"])], [b"SET", name, word, b"EX", b"60"],
+            [b"GET", name], [b"CLIENT", b"TRACKING", b"ON"], [b"MULTI"], [b"EXEC"],
+            *([[b"PUBLISH", name, word]] * 9), *([[b"SPUBLISH", name, word]] * 3),
+            [b"EVAL", b"return redis.call('PUBLISH', KEYS[1], ARGV[1])", b"1", name, word],
+        ])
+        slow, some = chance.random() < 0.5, chance.randrange(4)
+        for place, (_, clients) in enumerate(sides):
+            monkeypatch.setattr(pubsub, "MANY", 10**9 if place else 3)
+            client = clients[who]
+            read[place][who] += client.pushed()
+            client.conn.settle()
+            client.conn.session.hot = client.conn.session.hot and not slow
+            reply = client(*argv)
+            read[place][who] += client.pushed() + reply
+        for _ in range(min(some, len(turns)) if len(rig.node.broadcasts.waiting) < WAITING_MAX // 2 else 10**6):
+            if turns:
+                turns.popleft()()
+    run(turns)
+    for place, (_, clients) in enumerate(sides):
+        for who, client in enumerate(clients):
+            read[place][who] += client.pushed()
+    for late, at_once in zip(*read, strict=True):
+        same = next((at for at, (one, other) in enumerate(zip(late, at_once, strict=False)) if one != other), None)
+        assert late == at_once, (late[(same or 0) - 200 :][:300], at_once[(same or 0) - 200 :][:300])
+    assert sum(stream.count(b"message") for stream in read[0]) > 50
