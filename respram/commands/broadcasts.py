@@ -1,9 +1,9 @@
 """Messages to many listeners are handed over in slices, so that one PUBLISH to thousands holds nobody up.
 
 To hand a message to the kernel takes about 5 us for each listener: 45 ms for 9,000. So such a message is kept once, and
-in each turn of the loop it is handed to some of its listeners. A listener that has its turn gets all that waits for it,
-in one piece. While a message waits, later ones wait behind it, also those to a single listener, so the order of
-messages is that of their publishers.
+in each turn of the loop it is handed to some of its listeners. A listener that has its turn gets what waits for it in
+one piece of bounded size. While a message waits, later ones wait behind it, also those to a single listener, so the
+order of messages is that of their publishers.
 
 Nothing overtakes a message either: whatever else is to be sent to a listener, its own commands' replies for instance,
 goes behind all that waits for it (`hear`). Who unsubscribes has heard all that was published before.
@@ -13,17 +13,16 @@ A client's PUBLISH waits when too many messages wait (`is_full`). What cannot wa
 """
 
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
 from typing import Generic, Protocol, TypeVar
-
-from respram.commands.reply import Push, Reply, encode
 
 MANY = 64  # listeners of one message, from which on it is handed over in slices
 SLICE_US = 2_000  # time for messages in one turn
 VISITS = 8  # listeners between two looks at the clock,
 VISIT_BYTES = 16 << 10  # of which one that gets more counts as several
 TOGETHER_MAX = 64  # messages that are looked at for one listener in its turn
+PIECE_BYTES = 64 << 10  # of what one listener gets together; one message more at most
 WAITING_MAX = 128  # messages that wait before publishers do
 WAITING_BYTES_MAX = 8 << 20  # of these messages
 ALL_MAX = 16_384  # messages that wait, with those of publishers that cannot wait
@@ -64,23 +63,21 @@ L = TypeVar("L", bound=Listener)
 class Broadcast(Generic[L]):
     """One message for those that listen in one way: to a channel, or by one pattern."""
 
-    __slots__ = ("number", "listeners", "items", "bytes", "_frames")
+    __slots__ = ("number", "listeners", "head", "tail", "bytes")
 
-    def __init__(self, number: int, listeners: Mapping[L, int], items: list[Reply], size: int) -> None:
+    def __init__(self, number: int, listeners: Mapping[L, int], head: bytes, tail: bytes, size: int) -> None:
         self.number = number
         # The registry's own: who left it hears nothing. Since when each listens: the number of the last message before.
         self.listeners = listeners
-        self.items = items
+        self.head = head
+        self.tail = tail
         self.bytes = size
-        self._frames = [b"", b""]  # in protocol 2, and in 3
 
     def is_for(self, listener: L) -> bool:
         return self.listeners.get(listener, self.number) < self.number
 
-    def frame(self, proto: int) -> bytes:
-        if not self._frames[proto == 3]:
-            self._frames[proto == 3] = encode(Push(self.items), proto)
-        return self._frames[proto == 3]
+    def frame(self, proto: int) -> tuple[bytes, bytes, bytes]:
+        return b">" if proto == 3 else b"*", self.head, self.tail
 
 
 class Broadcasts(Generic[L]):
@@ -95,6 +92,7 @@ class Broadcasts(Generic[L]):
         self.bytes = 0
         self.publishers: dict[L, None] = {}  # those that wait until there is room
         self._unvisited: Iterator[L] | None = None  # listeners of the oldest
+        self._made: dict[int, bytes] = {}  # frames of the oldest, by protocol
         self._is_due = False
 
     def is_full(self) -> bool:
@@ -103,12 +101,17 @@ class Broadcasts(Generic[L]):
     def is_closed(self) -> bool:
         return len(self.waiting) >= ALL_MAX or self.bytes > ALL_BYTES_MAX
 
-    def add(self, listeners: Mapping[L, int], items: list[Reply], size: int) -> None:
-        """Keeps a message of so many bytes for its listeners."""
-        self.last += 1
-        size = BROADCAST_BYTES + 3 * size  # as it came, and for both protocols
-        self.waiting.append(Broadcast(self.last, listeners, items, size))
-        self.bytes += size
+    def add(self, ways: Iterable[tuple[Mapping[L, int], bytes]], tail: bytes) -> None:
+        """Keeps a message for those that listen in several ways. A frame is a mark of the protocol, the head of its
+        way, and the tail, which all share.
+        """
+        for listeners, head in ways:
+            self.last += 1
+            size = BROADCAST_BYTES + len(head)
+            self.waiting.append(Broadcast(self.last, listeners, head, tail, size))
+            self.bytes += size
+        self.waiting[-1].bytes += len(tail)  # which goes with the last of them
+        self.bytes += len(tail)
 
     def begin(self) -> None:
         """After messages were added."""
@@ -118,17 +121,34 @@ class Broadcasts(Generic[L]):
 
     def hear(self, listener: L) -> None:
         """Hands over all that waits for a listener. Before anything else is sent to it."""
-        if self.waiting and listener.heard < self.last and (data := self._owed(listener, len(self.waiting))):
-            listener.hand(data)
+        if not self.waiting or listener.heard >= self.last:
+            return
+        last, first = self.last, max(listener.heard + 1 - self.waiting[0].number, 0)
+        ahead = iter(list(islice(self.waiting, first, None)))
+        while listener.heard < last:
+            if data := self._piece(listener, ahead):
+                listener.hand(data)
 
-    def _owed(self, listener: L, most: int) -> bytes:
+    def _piece(self, listener: L, ahead: Iterator[Broadcast[L]]) -> bytes:
+        """What a listener has not heard of the messages ahead. It may be less than all, and is never much."""
         heard, proto = listener.heard, listener.session.proto
-        frames = []
-        for one in islice(self.waiting, most):
-            if one.number > heard and one.is_for(listener):
-                frames.append(one.frame(proto))
-            listener.heard = max(one.number, heard)
-        return frames[0] if len(frames) == 1 else b"".join(frames)
+        parts: list[bytes] = []
+        size = 0
+        for one in ahead:
+            if one.number <= heard:
+                continue
+            listener.heard = one.number
+            if one.is_for(listener):
+                parts += one.frame(proto)
+                size += len(one.head) + len(one.tail)
+                if size >= PIECE_BYTES:
+                    break
+        return b"".join(parts)
+
+    def _frame(self, oldest: Broadcast[L], proto: int) -> bytes:
+        if proto not in self._made:
+            self._made[proto] = b"".join(oldest.frame(proto))
+        return self._made[proto]
 
     def _advance(self) -> None:
         """Visits some listeners of the oldest message, or ends that message."""
@@ -140,16 +160,17 @@ class Broadcasts(Generic[L]):
             if listener.heard >= number:
                 continue
             if number < self.last:
-                data = self._owed(listener, TOGETHER_MAX)
+                data = self._piece(listener, islice(self.waiting, TOGETHER_MAX))
             else:  # nothing else waits
                 listener.heard = number
-                data = oldest.frame(listener.session.proto) if oldest.is_for(listener) else b""
+                data = self._frame(oldest, listener.session.proto) if oldest.is_for(listener) else b""
             if data:
                 listener.transport.deliver(data)
             left -= 1 + len(data) // VISIT_BYTES
             if left <= 0:
                 return
         self._unvisited = None
+        self._made.clear()
         self.bytes -= oldest.bytes
         self.waiting.popleft()
 

@@ -81,8 +81,7 @@ def dispatch(session: Session, argv: list[bytes], now_ms: int) -> bytes | None:
         encoded = _muffle(conn, encoded)
     if conn.pushes_before or conn.pushes_after:
         encoded = b"".join((*conn.pushes_before, encoded, *conn.pushes_after))
-        conn.pushes_before.clear()
-        conn.pushes_after.clear()
+        conn.drop_pushes()
     return encoded
 
 
@@ -107,6 +106,7 @@ def _write_on(conn: Conn, writing: Writing) -> bytes:
     if writing.slices and writing.writer.size > PIECEWISE_BYTES and not (conn.silent or conn.skip):
         pieces = [*conn.pushes_before, *writing.writer.parts]
         if conn.transport.deliver_pieces(pieces):
+            conn.pushed_bytes -= sum(map(len, conn.pushes_before))
             conn.pushes_before.clear()
             return b""
     return writing.writer.whole()

@@ -48,7 +48,7 @@ def spend_caching(conn: Conn, argv: list[bytes]) -> None:
 
 def see(node: Node, key: bytes) -> None:
     """Notes a key that a fast path has read for a tracking connection."""
-    reader = _author(node)
+    reader = node.teller
     if reader is not None and reader.session.tracks:
         _note(node, key, reader)
         trim(node)
@@ -70,16 +70,11 @@ def trim(node: Node) -> None:
 
 def invalidate(node: Node, key: bytes) -> None:
     """A key changed, expired, or was merged: tells whoever may have cached it."""
-    author = node.current or _author(node)
+    author = node.current or node.teller
     _tell_readers(node, key, author)
     for length in tuple(node.prefix_lengths):  # so that the cost of a change does not grow with the number of prefixes
         if length <= len(key) and (prefix := key[:length]) in node.prefixes:
             note_prefix(node, prefix, key, author)
-
-
-def _author(node: Node) -> Conn | None:
-    session = node.engine.telling
-    return session.owner if session is not None and isinstance(session.owner, Conn) else None
 
 
 def _tell_readers(node: Node, key: bytes, author: Conn | None) -> None:

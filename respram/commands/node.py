@@ -186,6 +186,7 @@ class Conn:
     # What its own command pushes to it: before the reply (pub/sub), and after it (invalidations).
     pushes_before: list[bytes] = field(default_factory=list)
     pushes_after: list[bytes] = field(default_factory=list)
+    pushed_bytes: int = 0  # of both
     heard: int = 0  # number of the last message to many that it was handed, or was not for it
 
     def push(self, data: bytes, after_reply: bool = False) -> None:
@@ -202,10 +203,24 @@ class Conn:
                 self.node.engine.say(data)
             else:
                 self.transport.deliver(data)
-        elif after_reply:
-            self.pushes_after.append(data)
+        elif self.pushed_bytes > self.node.limits.pubsub_output_bytes_max:
+            self._push_too_much()
         else:
-            self.pushes_before.append(data)
+            (self.pushes_after if after_reply else self.pushes_before).append(data)
+            self.pushed_bytes += len(data)
+
+    def _push_too_much(self) -> None:
+        """Its own command says more to it than a client may leave unread."""
+        if not self.session.closing:
+            self.node.stats.output_limit_disconnections += 1
+            self.node.log(f"event=output_limit client={self.id} waiting_bytes={self.pushed_bytes}: closed")
+            self.session.closing = True
+            self.transport.close()
+
+    def drop_pushes(self) -> None:
+        self.pushes_before.clear()
+        self.pushes_after.clear()
+        self.pushed_bytes = 0
 
     def wake(self) -> None:
         """Ends a suspension before its time."""
@@ -471,6 +486,12 @@ class Node:
     def default_user(self) -> User:
         """`default` as the options describe it, where no users file does."""
         return full_user(self.requirepass, (name.encode() for name in self.config.let_go))
+
+    @property
+    def teller(self) -> Conn | None:
+        """The client of whose fast commands the engine is telling."""
+        session = self.engine.telling
+        return session.owner if session is not None and isinstance(session.owner, Conn) else None
 
     def _broadcasting(self, begins: bool) -> None:
         self.engine.hear = hear if begins else None

@@ -2,7 +2,7 @@
 
 Three registries live on the node: channels, patterns and shard channels (which without a cluster are
 channels of their own kind). The engine knows who listens to the first two as well: it answers the plain PUBLISH by
-itself. Here a message is encoded once per protocol version and handed to each listener out of turn. Subscriptions
+itself. Here a message is encoded once and handed to each listener out of turn. Subscriptions
 answer once for each channel, so these handlers return `Raw`.
 """
 
@@ -49,45 +49,52 @@ CHANNEL_TOO_LONG = ClientError.saying(
 
 Registry = dict[bytes, dict[Conn, int]]
 Listeners = dict[Conn, int]
-Way = tuple[Listeners, list[Reply]]  # who listens in one way, and what they get
+Way = tuple[Listeners, bytes]  # who listens in one way, and how their frame begins behind the protocol's mark
 NOBODY: Listeners = {}
 
 
 def publish(node: Node, channel: bytes, message: bytes) -> int:
     """Hands a message to the listeners of a channel, then to those by pattern; how many there were."""
     found = node.pattern_index.matching(channel) if node.patterns else []
-    ways: list[Way] = [(node.channels.get(channel, NOBODY), [b"message", channel, message])]
+    named = _bulk(channel)
+    ways: list[Way] = [(node.channels.get(channel, NOBODY), b"3\r\n$7\r\nmessage\r\n" + named)]
     for pattern in found:
-        ways.append((node.patterns[pattern], [b"pmessage", pattern, channel, message]))
-    return _fan_out(node, ways, len(channel) + len(message))
+        ways.append((node.patterns[pattern], b"4\r\n$8\r\npmessage\r\n" + _bulk(pattern) + named))
+    return _fan_out(node, ways, message)
 
 
 def publish_to_shard(node: Node, channel: bytes, message: bytes) -> int:
-    way: Way = node.shard_channels.get(channel, NOBODY), [b"smessage", channel, message]
-    return _fan_out(node, [way], len(channel) + len(message))
+    way: Way = node.shard_channels.get(channel, NOBODY), b"3\r\n$8\r\nsmessage\r\n" + _bulk(channel)
+    return _fan_out(node, [way], message)
 
 
-def _fan_out(node: Node, ways: list[Way], size: int) -> int:
+def _bulk(text: bytes) -> bytes:
+    return b"$%d\r\n%b\r\n" % (len(text), text)
+
+
+def _fan_out(node: Node, ways: list[Way], message: bytes) -> int:
     """To few at once, to many in slices, behind what waits already."""
     broadcasts = node.broadcasts
+    ways = [way for way in ways if way[0]]
     count = sum(len(listeners) for listeners, _ in ways)
     if count >= MANY or broadcasts.waiting and count:
         if broadcasts.is_closed():
             node.stats.messages_dropped += 1
             return 0
-        for listeners, items in ways:
-            if listeners:
-                broadcasts.add(listeners, items, size)
-        if node.current is not None and node.current.subscribed:
-            broadcasts.hear(node.current)  # what it publishes to itself comes in front of its reply
+        broadcasts.add(ways, _bulk(message))
+        # What a client publishes to itself comes in front of its reply, and an event of its read behind that.
+        for author in (node.current, node.teller):
+            if author is not None and author.subscribed:
+                broadcasts.hear(author)
         broadcasts.begin()
         return count
-    for listeners, items in ways:
+    tail = _bulk(message) if ways else b""
+    for listeners, head in ways:
         encoded: dict[int, bytes] = {}
         for listener in tuple(listeners):  # one over its output limit may be closed and removed meanwhile
             proto = listener.session.proto
             if proto not in encoded:
-                encoded[proto] = encode(Push(items), proto)
+                encoded[proto] = b"".join((b">" if proto == 3 else b"*", head, tail))
             listener.push(encoded[proto])
     return count
 
@@ -238,6 +245,7 @@ def forget_subscriptions(conn: Conn) -> None:
 def _wait_for_room(conn: Conn) -> None:
     """Raises Suspend when too many messages wait to be handed over, or an error where a command may not wait."""
     broadcasts = conn.node.broadcasts
+    broadcasts.publishers.pop(conn, None)  # it may have been resumed by its timer
     if not broadcasts.is_full():
         return
     if not conn.executing:

@@ -25,7 +25,7 @@ SENT_AT_ONCE = 64  # pieces in one `sendmsg`
 class Client:
     __slots__ = (
         "sock", "loop", "pump", "node", "session", "conn", "out", "out_bytes", "stalled_since_ms", "soft_since_ms",
-        "unproven_since_ms", "closed", "reading", "last_read", "muted", "wake_timer", "on_close",
+        "unproven_since_ms", "closed", "reading", "last_read", "muted", "resumed", "wake_timer", "on_close",
     )  # fmt: skip
 
     conn: Conn  # set by the accepting code, before `start`
@@ -48,6 +48,7 @@ class Client:
         self.reading = False
         self.last_read = False  # the node is stopping: nothing more is read
         self.muted = False  # and no command runs any more
+        self.resumed = False  # the command that waited runs again in the loop's next turn
         self.wake_timer: asyncio.TimerHandle | None = None
         self.on_close = on_close
 
@@ -88,7 +89,7 @@ class Client:
         self._cancel_timer()
         if not (self.closed or self.muted) and self.session.suspended and not self.session.taken:
             self.node.engine.resume(self.session)
-            self.loop.call_soon(self._continue)
+            self._go_on_soon()
 
     def answer(self, data: bytes) -> None:
         """Delivers the reply to commands that were taken out of the session, and resumes the session."""
@@ -102,9 +103,14 @@ class Client:
             if self.reading and not (self.last_read or session.more or session.buffered_bytes):
                 self.pump.back(self)  # there is nothing to continue with
             else:
-                self.loop.call_soon(self._continue)
+                self._go_on_soon()
+
+    def _go_on_soon(self) -> None:
+        self.resumed = True
+        self.loop.call_soon(self._continue)
 
     def _continue(self) -> None:
+        self.resumed = False
         if not (self.closed or self.muted or self.session.suspended or self.session.closing):
             self._read_on()
             self.pump.feed(self, b"")
@@ -261,7 +267,7 @@ class Client:
 
     def is_busy(self, paused: bool) -> bool:
         """Whether received commands still have to be answered. Those that CLIENT PAUSE holds back do not count."""
-        return not self.closed and (self.session.more or self.session.suspended and not paused)
+        return not self.closed and (self.session.more or self.resumed or self.session.suspended and not paused)
 
     def mute(self) -> None:
         """Runs no more commands of this client; waiting replies are sent, then the connection ends."""

@@ -3,13 +3,15 @@
 import random
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 
 from respram.commands import broadcasts, pubsub
 from respram.commands.broadcasts import (
+    BROADCAST_BYTES,
     MANY,
+    PIECE_BYTES,
     SLICE_US,
     TOGETHER_MAX,
     VISITS,
@@ -74,7 +76,7 @@ class Loop:
         return {One(self): self.sent.last for _ in range(count)}
 
     def publish(self, listeners: dict[One, int], text: str) -> None:
-        self.sent.add(listeners, [text.encode()], len(text))
+        self.sent.add([(listeners, b"1\r\n")], b"$%d\r\n%b\r\n" % (len(text), text.encode()))
         self.sent.begin()
 
 
@@ -161,11 +163,31 @@ def test_publishers_wait_for_room_and_are_woken_a_few_at_a_time() -> None:
         assert sum(one.woken for one in publishers) == turn * WOKEN
     loop.turn()
     assert loop.told == [True, False] and all(one.woken == 1 for one in publishers)
-    loop.publish(listeners, "m" * (WAITING_BYTES_MAX // 3))
+    loop.publish(listeners, "m" * WAITING_BYTES_MAX)
     assert loop.sent.is_full() and not loop.sent.is_closed()
     for _ in range(3):
-        loop.publish(listeners, "m" * (WAITING_BYTES_MAX // 3 + 1000))
+        loop.publish(listeners, "m" * WAITING_BYTES_MAX)
     assert loop.sent.is_closed()
+
+
+def test_what_one_listener_gets_is_made_piece_by_piece() -> None:
+    """500 ways of one message of 100,000 bytes would be 50 MB."""
+    loop = Loop()
+    (one,) = listeners = loop.listeners(1)
+    loop.sent.add([(listeners, b"2\r\n$3\r\n%03d\r\n" % way) for way in range(500)], b"$6\r\nm%05d\r\n" % 1)
+    assert loop.sent.bytes < 500 * (BROADCAST_BYTES + 20) + 100
+    loop.sent.add([(listeners, b"1\r\n")] * 500, b"$100000\r\n%b\r\n" % (b"m" * 100_000))
+    assert loop.sent.bytes < 1000 * (BROADCAST_BYTES + 20) + 100_100, "the message is kept once"
+    loop.sent.begin()
+    loop.sent.hear(one)
+    assert max(map(len, one.pieces)) < PIECE_BYTES + 100_100 and len(one.pieces) == 500
+    assert one.texts[:500] == ["m00001"] * 500 and len(one.texts) == 1000
+    loop.publish(listeners, "m2")
+    loop.sent.add([(listeners, b"1\r\n")] * 500, b"$100000\r\n%b\r\n" % (b"m" * 100_000))
+    one.pieces.clear()
+    while loop.sent.waiting:
+        loop.turn()
+    assert max(map(len, one.pieces)) < PIECE_BYTES + 100_100 and len(one.texts) == 501 and not loop.sent.bytes
 
 
 # -- with commands ------------------------------------------------------------------------------------
@@ -258,6 +280,60 @@ def test_a_publisher_hears_itself_in_front_of_its_reply(client: Client, turns: T
     assert sent == first + second
     run(turns)
     assert not listeners[0].pushed() and texts(listeners[1].pushed()) == [b"m1", b"m2"]
+
+
+@pytest.mark.parametrize("words", [(b"UNSUBSCRIBE",), (b"SUBSCRIBE", b"other"), (b"RESET",), (b"PUNSUBSCRIBE",)])
+def test_events_of_own_fast_reads_are_heard_whatever_follows_them(
+    client: Client, turns: Turns, monkeypatch: pytest.MonkeyPatch, words: tuple[bytes, ...]
+) -> None:
+    """Fields that a fast read finds expired make an event, which is told before the next command that is not fast."""
+    client(b"CONFIG", b"SET", b"notify-keyspace-events", b"KEA")
+    channel = b"__keyspace@0__:h"
+    one = crowd(client, b"SUBSCRIBE", channel, proto=b"3", count=MANY)[0]
+    one(b"PSUBSCRIBE", b"nothing*")
+    client(b"HSET", b"h", b"f", b"v", b"g", b"w")
+    client(b"EXPIRE", b"h", b"60", b"NX")
+    client(b"HPEXPIRE", b"h", b"1", b"FIELDS", b"1", b"f")
+    run(turns)
+    one.pushed()
+    client.rig.now_ms += 1000  # nothing is destroyed but by who looks
+    read = one.raw(request(b"HGET", b"h", b"f") + request(*words)) + one.pushed()
+    run(turns)
+    assert (read + one.pushed()).count(b"hexpired") == 1
+    told = read.index(b"hexpired")
+    assert told < read.index(b"+RESET" if words[0] == b"RESET" else words[0].lower())
+
+
+@pytest.mark.parametrize("filled", [0, WAITING_MAX - 10, WAITING_MAX + 10])
+def test_a_transactions_message_does_not_overtake_an_event_of_it(client: Client, turns: Turns, filled: int) -> None:
+    client(b"CONFIG", b"SET", b"notify-keyspace-events", b"KEA")
+    listeners = crowd(client, b"SUBSCRIBE", b"__keyspace@0__:k", b"ch")
+    client(b"MULTI")
+    for number in range(filled):
+        client(b"PUBLISH", b"ch", b"m%d" % number)
+    client(b"EXEC")
+    client(b"MULTI")
+    client(b"SET", b"k", b"v", b"EX", b"60")
+    client(b"PUBLISH", b"ch", b"m9999")
+    client(b"EXEC")
+    run(turns)
+    for one in listeners:
+        pushed = one.pushed()
+        assert 0 <= pushed.index(b"\r\nset\r\n") < pushed.index(b"m9999")
+        assert len(texts(pushed)) == filled + 1
+
+
+def test_who_publishes_too_much_to_itself_is_closed(client: Client, turns: Turns) -> None:
+    node, one = client.rig.node, crowd(client, b"SUBSCRIBE", b"ch", proto=b"3")[0]
+    node.limits = replace(node.limits, pubsub_output_bytes_max=100_000, pubsub_output_soft_bytes_max=100_000)
+    one(b"MULTI")
+    for _ in range(50):
+        one(b"PUBLISH", b"ch", b"m" * 10_000)
+    one(b"EXEC")
+    assert one.line.closed and one.conn.session.closing
+    assert one.conn.pushed_bytes < 200_000 and sum(map(len, one.conn.pushes_before)) < 200_000
+    assert node.stats.output_limit_disconnections == 1
+    assert sum("event=output_limit" in line for line in client.rig.lines) == 1
 
 
 def test_an_invalidation_goes_behind_a_message(client: Client, turns: Turns) -> None:

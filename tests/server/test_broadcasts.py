@@ -134,3 +134,24 @@ def test_a_subscriber_that_does_not_read_is_closed_and_stops_nobody(node: LiveNo
     for wire in (deaf, *wires[1:]):
         wire.close()
     assert "event=bug" not in node.log() and "Traceback" not in node.log()
+
+
+def test_a_stop_answers_all_publishers_that_wait(node: LiveNode) -> None:
+    """Each has one PUBLISH that waits and commands behind it. A stop answers what was received."""
+    wires, publishers = subscribers(node), [node.connect() for _ in range(30)]
+    pong, count = b"+PONG\r\n", 8
+    for number, one in enumerate(publishers):
+        one.sock.sendall(request(b"PUBLISH", b"ch", text(number, 200)) * count + b"PING\r\n" * 5)
+    asker = node.connect()
+    asker.ask(b"PING\r\n", len(pong))  # all was read, or is waited for
+    node.process.terminate()
+    answers = b":%d\r\n" % COUNT
+    for one in publishers:
+        read = b""
+        while piece := one.sock.recv(1 << 16):
+            read += piece
+        assert read.replace(pong, b"").replace(answers, b"") == b"", read[:200]
+        assert read == answers * count + pong * 5, (read.count(answers), read.count(pong))
+    assert node.process.wait(SOON_S) == 0
+    for wire in wires:
+        wire.close()
