@@ -19,7 +19,7 @@ A disk that is full, or fails, stops snapshots until it does not, and nothing el
 import asyncio
 import errno
 import secrets
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -295,15 +295,16 @@ class Snapshots:
             if self._differs(bucket, sum, now_ms) and (end_s or not self._passes(bucket, now_ms))
         }
         self.last_segments = len(changed)
+        late: Collection[Bucket] = ()
         if end_s is None:
-            await self._write_dump(changed, edges, now_ms)
+            late = await self._write_dump(changed, edges, now_ms)
         elif not await self._write_urgently(changed, now_ms, end_s):
             left = sum(self._differs(*one, now_ms) for one in changed.items())
             self.log(f"event=snapshot_cut_short segments_left={left}", logs.WARNING)
             self.cut_short = True
             return
         # All living records are in segments of this boot now: older and empty files are useless.
-        gone = [self.current.pop(bucket) for bucket in list(self.current) if bucket not in sums]
+        gone = [self.current.pop(bucket) for bucket in list(self.current) if not (bucket in sums or bucket in late)]
         gone += [Held(one.path, one.header.key_id, Sum(0, 0), 0, 0, one.header.proof) for one in self.loaded]
         self.loaded = []
         if gone:
@@ -325,9 +326,12 @@ class Snapshots:
         held = self.current.get(bucket)
         return held is not None and bucket.number == now_ms >> bucket.shift and not 0 < held.stale_ms <= now_ms
 
-    async def _write_dump(self, changed: dict[Bucket, Sum], edges: buckets.Edges, now_ms: int) -> None:
+    async def _write_dump(
+        self, changed: dict[Bucket, Sum], edges: buckets.Edges, now_ms: int
+    ) -> Collection[Bucket]:
+        """Writes these buckets, and returns those that were written besides, for what moved into them meanwhile."""
         if not changed:
-            return
+            return ()
         drafts: dict[Bucket, Draft] = {}
         try:
             await self._draw(changed, edges, now_ms, drafts)
@@ -344,6 +348,7 @@ class Snapshots:
         except BaseException:
             self._abandon(drafts.values())
             raise
+        return late
 
     async def _draw(
         self, wanted: dict[Bucket, Sum], edges: buckets.Edges, now_ms: int, drafts: dict[Bucket, Draft]
