@@ -205,17 +205,18 @@ class Conn:
                 self.transport.deliver(data)
         elif self.pushed_bytes > self.node.limits.pubsub_output_bytes_max:
             self._push_too_much()
-        else:
+        elif not self.session.closing:
             (self.pushes_after if after_reply else self.pushes_before).append(data)
             self.pushed_bytes += len(data)
 
     def _push_too_much(self) -> None:
-        """Its own command says more to it than a client may leave unread."""
-        if not self.session.closing:
-            self.node.stats.output_limit_disconnections += 1
-            self.node.log(f"event=output_limit client={self.id} waiting_bytes={self.pushed_bytes}: closed")
-            self.session.closing = True
-            self.transport.close()
+        """Its own command says more to it than a client may leave unread. It is closed when that command ends, or, where
+        it is a script, at the end of its slice: amid the script nothing could end it.
+        """
+        self.node.stats.output_limit_disconnections += 1
+        self.node.log(f"event=output_limit client={self.id} waiting_bytes={self.pushed_bytes}: closed")
+        self.session.closing = True
+        self.drop_pushes()
 
     def drop_pushes(self) -> None:
         self.pushes_before.clear()

@@ -155,3 +155,16 @@ def test_a_stop_answers_all_publishers_that_wait(node: LiveNode) -> None:
     assert node.process.wait(SOON_S) == 0
     for wire in wires:
         wire.close()
+
+
+def test_a_script_that_says_too_much_to_its_own_client_ends_and_stops_nobody(node: LiveNode) -> None:
+    """Its client is closed while the script is running, and gives way to others between its slices."""
+    talker, hello = node.connect(), request(b"HELLO", b"3")
+    talker.sock.sendall(hello + request(b"SUBSCRIBE", b"me"))
+    script = b"for i = 1, 20000 do redis.call('PUBLISH', 'me', string.rep('y', 5000)) end"
+    talker.sock.sendall(request(b"EVAL", script, b"0"))
+    said = talker.rest()
+    assert said.count(b"message") < 20_000
+    asker = node.connect()
+    assert asker.ask(request(b"EVAL", b"return 7", b"0"), 4) == b":7\r\n"
+    assert node.log().count("event=output_limit") == 1
