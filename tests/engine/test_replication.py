@@ -266,6 +266,25 @@ def test_a_clock_that_was_a_day_ahead_leaves_digests_right(peer: Engine) -> None
     assert peer.digest(Cut((NOW >> 10) - 2, 0), NOW + 2_000) == (0, 0)
 
 
+@pytest.mark.parametrize("asked", [False, True], ids=["nobody asked", "asked while ahead"])
+def test_fresh_stamps_leave_digests_right(peer: Engine, asked: bool) -> None:
+    """What a record with a stamp ahead had replaced was missing from digests, until that stamp was in the past."""
+    day_ms = 86_400_000
+    for number in range(6):
+        peer.store(0, b"k%d" % number, b"old", NOW + 2 * day_ms, False, NOW, b"set")
+    for number in range(3):
+        peer.store(0, b"k%d" % number, b"new", NOW + 2 * day_ms, False, NOW + day_ms, b"set")
+    peer.store(0, b"k0", b"newer", NOW + 2 * day_ms, False, NOW + day_ms, b"set")
+    assert not asked or peer.digest(Cut(NOW + day_ms >> 10, 0), NOW + day_ms) is not None
+    assert peer.restamp(NOW) == 3
+    peer.store(0, b"k4", b"after", NOW + 2 * day_ms, False, NOW + 1, b"set")
+    for later_ms in (10_000, 20_000, 40_000, 80_000):
+        records = held(peer)
+        cut, sums = Cut((NOW + later_ms >> 10) - 1, 0), sum(map(mark, records)) & M64
+        assert peer.digest(cut, NOW + later_ms) == (len(records), sums)
+        assert [(one.records, one.sum) for one in peer.bucket_digests(cut, 22, NOW + later_ms)] == [(6, sums)]
+
+
 def test_stamps_from_a_wrong_clock_are_given_anew(peer: Engine) -> None:
     day_ms = 86_400_000
     peer.store(0, b"long", b"v", NOW + day_ms + SETTINGS.max_ttl_ms, False, NOW + day_ms, b"set")

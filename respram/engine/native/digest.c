@@ -266,6 +266,12 @@ static bool recount(Engine *engine, int64_t young_from) {
     return true;
 }
 
+/* What is young is counted anew when it is asked for next. A record that got a stamp ahead, and then a fresh one, has
+ * left what it replaced under the stamp ahead: digests would lack that until then, for a day perhaps. */
+void digest_doubt(Digests *digests) {
+    digests->young_from = INT64_MAX; /* nothing counts */
+}
+
 /* Lets go of what is young no more; whether the cut can still be told. */
 static bool age(Engine *engine, int64_t cut_stamp, int64_t now_ms) {
     Digests *digests = &engine->digests;

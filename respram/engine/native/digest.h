@@ -92,6 +92,7 @@ void digest_give_up(Engine *engine, int64_t end_ms, uint64_t clock);
 void digest_change(Engine *engine, Record *record, Before before);
 void digest_drop(Engine *engine, Record *record, uint64_t successor);
 void digest_moved(Record *record);
+void digest_doubt(Digests *digests);
 void digest_free(Engine *engine);
 bool digest_total(Engine *engine, int64_t cut_stamp, int64_t cut_end, int64_t now_ms, Sum *total);
 int64_t digest_buckets(Engine *engine, int64_t cut_stamp, int64_t cut_end, int shift, int64_t now_ms, Sum **out);

@@ -125,6 +125,7 @@ int64_t keyspace_restamp(Engine *engine, int64_t now_ms) {
         is_whole = all[at].record ? write_again(engine, all[at].record, ++clock, now_ms)
                                   : write_stub_again(engine, all[at].stub, ++clock, now_ms);
     buffer_clear(&search.found, 0);
+    digest_doubt(&engine->digests);
     engine->clock = is_whole ? clock : clock_before;
     return is_whole ? (int64_t)count : -1;
 }

@@ -26,6 +26,7 @@ from respram.engine.replication import (
 )
 from respram.record import MARKS
 
+NOTHING_COUNTS = 1 << 62  # a stamp granule that no row has
 ROW_BYTES = 170  # cost of a row: its id, its entry in a granule, its share of the counts
 
 
@@ -135,6 +136,12 @@ class Digests:
                 del self.young[stamp]
             self.young_from = young_from
         return cut.stamp >= self.young_from - 1
+
+    def doubt(self) -> None:
+        """What is young is counted anew when it is asked for next. A row that got a stamp ahead, and then a fresh one, has
+        left what it replaced under the stamp ahead: digests would lack that until then, for a day perhaps.
+        """
+        self.young, self.young_from = {}, NOTHING_COUNTS
 
     def _recount(self, young_from: int) -> None:
         """The clock was set back: what had ceased to be young is so again. A walk over everything, once."""

@@ -26,4 +26,6 @@ def restamp(keyspace: Keyspace, now_ms: int) -> int:
             row.kind
         )
         keyspace.outbox.add(row.db, row.key, len(row.key) + len(value or b""))
+    if keyspace.digests is not None:
+        keyspace.digests.doubt()
     return len(ahead)
