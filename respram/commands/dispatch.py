@@ -72,6 +72,8 @@ def dispatch(session: Session, argv: list[bytes], now_ms: int) -> bytes | None:
         overrun(conn)
     except Suspend as wait:
         conn.suspended_until_ms = wait.until_ms
+        if conn.pushes_before:  # by a script that gives way: what comes before it goes on is not to overtake them
+            node.engine.say(conn.take_pushes())
         return None
     finally:
         node.current = None
@@ -106,8 +108,7 @@ def _write_on(conn: Conn, writing: Writing) -> bytes:
     if writing.slices and writing.writer.size > PIECEWISE_BYTES and not (conn.silent or conn.skip):
         pieces = [*conn.pushes_before, *writing.writer.parts]
         if conn.transport.deliver_pieces(pieces):
-            conn.pushed_bytes -= sum(map(len, conn.pushes_before))
-            conn.pushes_before.clear()
+            conn.take_pushes()
             return b""
     return writing.writer.whole()
 

@@ -210,13 +210,20 @@ class Conn:
             self.pushed_bytes += len(data)
 
     def _push_too_much(self) -> None:
-        """Its own command says more to it than a client may leave unread. It is closed when that command ends, or, where
-        it is a script, at the end of its slice: amid the script nothing could end it.
+        """Its own command says more to it than a client may leave unread. It is closed when that command ends, or at
+        the end of its script's slice: amid the script nothing could end it.
         """
         self.node.stats.output_limit_disconnections += 1
         self.node.log(f"event=output_limit client={self.id} waiting_bytes={self.pushed_bytes}: closed")
         self.session.closing = True
         self.drop_pushes()
+
+    def take_pushes(self) -> bytes:
+        """What its own command has pushed to it, in front of the reply."""
+        pushes = b"".join(self.pushes_before)
+        self.pushes_before.clear()
+        self.pushed_bytes -= len(pushes)
+        return pushes
 
     def drop_pushes(self) -> None:
         self.pushes_before.clear()

@@ -25,7 +25,8 @@ SENT_AT_ONCE = 64  # pieces in one `sendmsg`
 class Client:
     __slots__ = (
         "sock", "loop", "pump", "node", "session", "conn", "out", "out_bytes", "stalled_since_ms", "soft_since_ms",
-        "unproven_since_ms", "closed", "reading", "last_read", "muted", "resumed", "wake_timer", "on_close",
+        "unproven_since_ms", "closed", "reading", "last_read", "muted", "ended", "resumed",
+        "wake_timer", "on_close",
     )  # fmt: skip
 
     conn: Conn  # set by the accepting code, before `start`
@@ -48,6 +49,7 @@ class Client:
         self.reading = False
         self.last_read = False  # the node is stopping: nothing more is read
         self.muted = False  # and no command runs any more
+        self.ended = False  # and all output is sent
         self.resumed = False  # the command that waited runs again in the loop's next turn
         self.wake_timer: asyncio.TimerHandle | None = None
         self.on_close = on_close
@@ -150,7 +152,7 @@ class Client:
 
     def send(self, data: bytes | memoryview) -> None:
         """Sends as much as the kernel takes now, and keeps the rest, in order."""
-        if self.closed:
+        if self.closed or self.ended:
             return
         sent = 0
         if not self.out:
@@ -283,8 +285,9 @@ class Client:
 
     def _end_output(self) -> None:
         """The other side reads the end behind the last reply. To close here would be a reset, where it has sent more
-        than was read, and a reset can overtake replies.
+        than was read, and a reset can overtake replies. So would a message that cannot be sent any more.
         """
+        self.ended = True
         try:
             self.sock.shutdown(socket.SHUT_WR)
         except OSError:

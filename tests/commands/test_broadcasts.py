@@ -335,6 +335,23 @@ def test_who_publishes_too_much_to_itself_is_closed(client: Client, turns: Turns
     assert sum("event=output_limit" in line for line in client.rig.lines) == 1
 
 
+@pytest.mark.parametrize("count", [1, COUNT], ids=["few", "many"])
+def test_nothing_overtakes_what_a_script_has_said_to_its_client_before_it_gives_way(
+    client: Client, turns: Turns, count: int
+) -> None:
+    one = crowd(client, b"SUBSCRIBE", b"ch", proto=b"3", count=count)[0]
+    client(b"CONFIG", b"SET", b"lua-time-limit", b"1", b"script-time-max", b"1000")
+    said = one(b"EVAL", b"redis.call('PUBLISH', 'ch', 'm1') while true do end", b"0")
+    assert one.conn.session.suspended, "it gives way"
+    said += one.pushed()
+    assert publish(client.rig.node, b"ch", b"m2") == count
+    run(turns)
+    said += one.pushed()
+    assert client(b"SCRIPT", b"KILL") == OK
+    said += one.wake()
+    assert texts(said) == [b"m1", b"m2"] and said.index(b"m2") < said.index(b"-ERR Script killed")
+
+
 def test_an_invalidation_goes_behind_a_message(client: Client, turns: Turns) -> None:
     listeners = crowd(client, b"SUBSCRIBE", b"ch", proto=b"3")
     one = listeners[0]

@@ -11,10 +11,11 @@ from collections.abc import Callable
 from typing import cast
 
 from respram.commands.node import Conn
+from respram.commands.pubsub import publish
 from respram.config.limits import Limits
 from respram.config.settings import Config
 from respram.server.app import App
-from respram.server.client import FREED_AT_ONCE_BYTES, _free
+from respram.server.client import FREED_AT_ONCE_BYTES, Client, _free
 from tests.engine.rig import request
 from tests.live import SOON_S, LiveNode, Wire, running
 from tests.timing import in_time
@@ -252,6 +253,32 @@ def test_a_client_that_is_gone_is_freed_without_the_collector() -> None:
         finally:
             gc.enable()
         assert not left, f"{len(left)} of 20 connections are still in memory"
+        await app.drain()
+
+    asyncio.run(main())
+
+
+def test_a_message_behind_the_last_reply_of_a_stop_does_not_reset_the_connection() -> None:
+    """It cannot be sent any more. To close for that would be a reset, which may overtake the last reply."""
+    async def main() -> None:
+        app = App(Config(port=0, engine="pure"), asyncio.get_running_loop())
+        app.listen()
+        reader, writer = await asyncio.open_connection(*app.listeners[0].sockets[0].getsockname())
+        subscribe = request(b"SUBSCRIBE", b"ch")
+        writer.write(subscribe)
+        answer = b"*3\r\n$9\r\nsubscribe\r\n$2\r\nch\r\n:1\r\n"
+        assert await reader.readexactly(len(answer)) == answer
+        [conn] = app.node.clients.values()
+        client = conn.transport
+        assert isinstance(client, Client)
+        client.mute()
+        writer.write(subscribe)  # which nobody reads
+        await writer.drain()
+        for _ in range(3):
+            assert publish(app.node, b"ch", b"late") == 1
+            await asyncio.sleep(0.01)
+        assert not client.closed and await reader.read() == b""
+        writer.close()
         await app.drain()
 
     asyncio.run(main())

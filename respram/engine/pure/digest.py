@@ -138,8 +138,8 @@ class Digests:
         return cut.stamp >= self.young_from - 1
 
     def doubt(self) -> None:
-        """What is young is counted anew when it is asked for next. A row that got a stamp ahead, and then a fresh one, has
-        left what it replaced under the stamp ahead: digests would lack that until then, for a day perhaps.
+        """What is young is counted anew when it is asked for next. A row that got a stamp ahead, and then a fresh one,
+        has left what it replaced under the stamp ahead: digests would lack that until then, for a day perhaps.
         """
         self.young, self.young_from = {}, NOTHING_COUNTS
 
