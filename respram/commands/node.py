@@ -203,7 +203,7 @@ class Conn:
                 self.node.engine.say(data)
             else:
                 self.transport.deliver(data)
-        elif self.pushed_bytes > self.node.limits.pubsub_output_bytes_max:
+        elif self.pushed_bytes > self.output_bytes_max:
             self._push_too_much()
         elif not self.session.closing:
             (self.pushes_after if after_reply else self.pushes_before).append(data)
@@ -217,6 +217,12 @@ class Conn:
         self.node.log(f"event=output_limit client={self.id} waiting_bytes={self.pushed_bytes}: closed")
         self.session.closing = True
         self.drop_pushes()
+
+    @property
+    def output_bytes_max(self) -> int:
+        """Of what it has not read, or of what one of its own commands says to it."""
+        limits = self.node.limits
+        return limits.pubsub_output_bytes_max if self.subscribed else limits.output_buffer_bytes_max
 
     def take_pushes(self) -> bytes:
         """What its own command has pushed to it, in front of the reply."""

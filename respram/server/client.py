@@ -168,7 +168,7 @@ class Client:
             self.stalled_since_ms = now_ms()
             self.loop.add_writer(self.sock, self._writable)
             self.pump.hold(self, True)
-        elif self.out_bytes > self._output_bytes_max():
+        elif self.out_bytes > self.conn.output_bytes_max:
             self.close_unread("output_limit")
             return
         rest = data if isinstance(data, bytes) and not sent else bytes(memoryview(data)[sent:])
@@ -184,10 +184,6 @@ class Client:
         look = select.poll()
         look.register(self.sock.fileno(), HUNG_UP)
         return bool(look.poll(0))
-
-    def _output_bytes_max(self) -> int:
-        limits = self.node.limits
-        return limits.pubsub_output_bytes_max if self.conn.subscribed else limits.output_buffer_bytes_max
 
     def check_patience(self, now: int) -> None:
         """Once a second: closes a client that reads nothing, exceeds a soft limit for too long, does not authenticate,

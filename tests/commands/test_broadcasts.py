@@ -352,6 +352,17 @@ def test_nothing_overtakes_what_a_script_has_said_to_its_client_before_it_gives_
     assert texts(said) == [b"m1", b"m2"] and said.index(b"m2") < said.index(b"-ERR Script killed")
 
 
+def test_what_a_client_that_listens_to_nothing_tells_itself_is_bounded_as_replies_are(client: Client) -> None:
+    """Invalidations of the keys that it has read and writes in one command."""
+    node, one, names = client.rig.node, client.other(), [b"k%05d" % number for number in range(2_000)]
+    node.limits = replace(node.limits, pubsub_output_bytes_max=64 << 10, pubsub_output_soft_bytes_max=64 << 10)
+    one(b"HELLO", b"3")
+    one(b"CLIENT", b"TRACKING", b"ON")
+    one(b"MGET", *names)
+    said = one(b"MSET", *(word for name in names for word in (name, b"v"))) + one.pushed()
+    assert said.count(b"invalidate") == len(names) and not one.conn.session.closing
+
+
 def test_an_invalidation_goes_behind_a_message(client: Client, turns: Turns) -> None:
     listeners = crowd(client, b"SUBSCRIBE", b"ch", proto=b"3")
     one = listeners[0]
