@@ -284,7 +284,7 @@ def test_a_publisher_hears_itself_in_front_of_its_reply(client: Client, turns: T
 
 @pytest.mark.parametrize("words", [(b"UNSUBSCRIBE",), (b"SUBSCRIBE", b"other"), (b"RESET",), (b"PUNSUBSCRIBE",)])
 def test_events_of_own_fast_reads_are_heard_whatever_follows_them(
-    client: Client, turns: Turns, monkeypatch: pytest.MonkeyPatch, words: tuple[bytes, ...]
+    client: Client, turns: Turns, words: tuple[bytes, ...]
 ) -> None:
     """Fields that a fast read finds expired make an event, which is told before the next command that is not fast."""
     client(b"CONFIG", b"SET", b"notify-keyspace-events", b"KEA")

@@ -1,5 +1,6 @@
 """Messages to many clients leave in slices, and nothing overtakes them."""
 
+import re
 import time
 from collections.abc import Iterator
 
@@ -137,7 +138,7 @@ def test_a_subscriber_that_does_not_read_is_closed_and_stops_nobody(node: LiveNo
 
 
 def test_a_stop_answers_all_publishers_that_wait(node: LiveNode) -> None:
-    """Each has one PUBLISH that waits and commands behind it. A stop answers what was received."""
+    """Each has a PUBLISH that waits, and commands behind it. A stop answers what was received, or says what it left."""
     wires, publishers = subscribers(node), [node.connect() for _ in range(30)]
     pong, count = b"+PONG\r\n", 8
     for number, one in enumerate(publishers):
@@ -145,14 +146,14 @@ def test_a_stop_answers_all_publishers_that_wait(node: LiveNode) -> None:
     asker = node.connect()
     asker.ask(b"PING\r\n", len(pong))  # all was read, or is waited for
     node.process.terminate()
-    answers = b":%d\r\n" % COUNT
+    whole, short = b":%d\r\n" % COUNT * count + pong * 5, 0
     for one in publishers:
-        read = b""
-        while piece := one.sock.recv(1 << 16):
-            read += piece
-        assert read.replace(pong, b"").replace(answers, b"") == b"", read[:200]
-        assert read == answers * count + pong * 5, (read.count(answers), read.count(pong))
+        read = one.rest()
+        assert whole.startswith(read), read[:200]
+        short += read != whole
     assert node.process.wait(SOON_S) == 0
+    left = re.search(r"event=stopping_left what=requests clients=(\d+)", node.log())  # on a busy machine
+    assert short <= (int(left[1]) if left else 0), f"{short} were not answered, and the log says {left and left[0]}"
     for wire in wires:
         wire.close()
 
